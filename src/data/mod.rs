@@ -1,0 +1,1 @@
+//! Data: sources of records, the transformation of images, prefetching, converters of public data sets.

@@ -1,0 +1,266 @@
+//! The layers: what a layer is, and the table of all layer types.
+//!
+//! A layer knows Caffe: options, shapes, which gradient goes where. Arithmetic is in [`crate::ops`]. One file per layer; to
+//! add one, write the file, then a row in `TABLE`.
+
+use std::ops::RangeInclusive;
+
+use crate::{
+    error::{Error, Result},
+    proto::{FillerParameter, LayerParameter, ParamSpec, Phase},
+    rng::{SharedRandom, fill},
+    tensor::{Blob, Device, Shape},
+};
+
+/// One step of a net: computes tops from bottoms, and the gradients of bottoms and parameters from those of the tops.
+///
+/// The net calls [`setup`](Layer::setup) once, [`reshape`](Layer::reshape) when an input's shape changed and before the first
+/// run, then [`forward`](Layer::forward) and [`backward`](Layer::backward). Backward *adds* to parameter gradients (they are
+/// cleared by the solver, and a shared parameter collects from several layers) and *overwrites* bottom gradients.
+pub trait Layer: Send {
+    /// Checks bottoms against options and makes the parameters, drawing initial values in Caffe's order.
+    ///
+    /// # Errors
+    /// When an option or a bottom's shape cannot be right.
+    fn setup(&mut self, setup: &mut Setup<'_>) -> Result<()> {
+        let _ = setup;
+        Ok(())
+    }
+
+    /// Gives every top its shape, and scratch memory its size.
+    ///
+    /// # Errors
+    /// When the bottoms' shapes do not fit.
+    fn reshape(&mut self, io: &mut Io<'_>) -> Result<()>;
+
+    /// Computes the tops' data.
+    ///
+    /// # Errors
+    /// When a value cannot be used (a label out of range, a record that does not decode).
+    fn forward(&mut self, io: &mut Io<'_>) -> Result<()>;
+
+    /// Computes the gradients that [`Io::wants_bottom_gradient`] and [`Io::wants_parameter_gradient`] ask for.
+    ///
+    /// # Errors
+    /// When a gradient is asked for that does not exist (of a label, say).
+    fn backward(&mut self, io: &mut Io<'_>) -> Result<()>;
+
+    /// The loss weight of a top for which the net file gives none: 1 for a loss layer's first top, otherwise 0.
+    fn default_loss_weight(&self, top: usize) -> f32 {
+        let _ = top;
+        0.0
+    }
+
+    /// Whether `force_backward` may ask for the gradient of this bottom (not of labels).
+    fn allows_forced_gradient(&self, bottom: usize) -> bool {
+        let _ = bottom;
+        true
+    }
+}
+
+/// What all layers of a net share.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Where ops run.
+    pub device: Device,
+    /// TRAIN or TEST.
+    pub phase: Phase,
+    /// Caffe's one random engine, which fillers, dropout and data layers draw from.
+    pub random: SharedRandom,
+}
+
+/// What a layer sees while it is set up.
+pub struct Setup<'a> {
+    /// The layer's message.
+    pub layer: &'a LayerParameter,
+    /// What all layers of the net share.
+    pub context: &'a Context,
+    /// The shapes of the bottoms.
+    pub bottoms: Vec<Shape>,
+    /// How many tops the layer has.
+    pub tops: usize,
+    parameters: Vec<Blob>,
+    specs: Vec<ParamSpec>,
+}
+
+impl<'a> Setup<'a> {
+    /// Begins the setup of a layer.
+    pub fn new(layer: &'a LayerParameter, context: &'a Context, bottoms: Vec<Shape>, tops: usize) -> Self {
+        Setup { layer, context, bottoms, tops, parameters: Vec::new(), specs: layer.param.clone() }
+    }
+
+    /// Makes the next parameter: from the message's `blobs` when it has any (Caffe then draws nothing), else by its filler.
+    /// `field` names the filler in messages, for example `convolution_param.weight_filler`.
+    ///
+    /// # Errors
+    /// When the filler does not exist or cannot fill this shape, or the message's blob has another number of values.
+    pub fn add_parameter(&mut self, shape: Shape, filler: &FillerParameter, field: &str) -> Result<()> {
+        let index = self.parameters.len();
+        let blob = Blob::new(shape);
+        if self.layer.blobs.is_empty() {
+            fill(filler, blob.shape(), &mut blob.data().host_mut(), &mut self.context.random.lock(), field)?;
+        } else {
+            let values = self.layer.blobs.get(index).map(|blob| blob.data.as_slice()).unwrap_or_default();
+            if values.len() != blob.count() {
+                let message =
+                    format!("has {} values, the layer needs {} ({})", values.len(), blob.count(), blob.shape());
+                return Err(Error::config(format!("blobs[{index}]"), message));
+            }
+            blob.data().host_mut().copy_from_slice(values);
+        }
+        self.parameters.push(blob);
+        Ok(())
+    }
+
+    /// Declares that the parameter is moved by the layer itself: the solver leaves it alone (`lr_mult: 0`, `decay_mult: 0`).
+    ///
+    /// # Errors
+    /// When the net file gives it another `lr_mult`.
+    pub fn keep_from_solver(&mut self, index: usize) -> Result<()> {
+        let frozen = ParamSpec { lr_mult: Some(0.0), decay_mult: Some(0.0), ..ParamSpec::default() };
+        while self.specs.len() < index {
+            self.specs.push(ParamSpec::default());
+        }
+        match self.specs.get(index) {
+            None => self.specs.push(frozen),
+            Some(spec) if spec.lr_mult() == 0.0 => {}
+            Some(_) => {
+                let message = "must be 0: the layer moves this statistic itself, the solver must not";
+                return Err(Error::config(format!("param[{index}].lr_mult"), message));
+            }
+        }
+        Ok(())
+    }
+
+    /// The parameters made, and their specs.
+    pub fn finish(self) -> (Vec<Blob>, Vec<ParamSpec>) {
+        (self.parameters, self.specs)
+    }
+}
+
+/// A layer's view of the net while it reshapes or runs: its bottoms, tops and parameters by position.
+pub struct Io<'a> {
+    /// All blobs of the net.
+    pub blobs: &'a mut [Blob],
+    /// The layer's bottoms, as indices into `blobs`.
+    pub bottoms: &'a [usize],
+    /// The layer's tops, as indices into `blobs`.
+    pub tops: &'a [usize],
+    /// The layer's parameters.
+    pub parameters: &'a [Blob],
+    /// Which bottoms need their gradient.
+    pub bottom_gradients: &'a [bool],
+    /// Which parameters need their gradient.
+    pub parameter_gradients: &'a [bool],
+    /// What all layers of the net share.
+    pub context: &'a Context,
+    /// Set when a top changed its shape; the net then reshapes the layers behind it.
+    pub reshaped: bool,
+}
+
+impl Io<'_> {
+    /// The bottom at this position.
+    pub fn bottom(&self, position: usize) -> &Blob {
+        &self.blobs[self.bottoms[position]]
+    }
+
+    /// The top at this position.
+    pub fn top(&self, position: usize) -> &Blob {
+        &self.blobs[self.tops[position]]
+    }
+
+    /// The parameter at this position.
+    pub fn parameter(&self, position: usize) -> &Blob {
+        &self.parameters[position]
+    }
+
+    /// Whether the gradient of this bottom is needed.
+    pub fn wants_bottom_gradient(&self, position: usize) -> bool {
+        self.bottom_gradients[position]
+    }
+
+    /// Whether the gradient of this parameter is needed.
+    pub fn wants_parameter_gradient(&self, position: usize) -> bool {
+        self.parameter_gradients[position]
+    }
+
+    /// Where ops run.
+    pub fn device(&self) -> Device {
+        self.context.device
+    }
+
+    /// TRAIN or TEST.
+    pub fn phase(&self) -> Phase {
+        self.context.phase
+    }
+
+    /// Gives a top its shape.
+    pub fn set_top_shape(&mut self, position: usize, shape: &Shape) {
+        let top = &mut self.blobs[self.tops[position]];
+        if top.shape() != shape {
+            top.reshape(shape);
+            self.reshaped = true;
+        }
+    }
+
+    /// Gives a top the shape of a bottom.
+    pub fn set_top_shape_like(&mut self, position: usize, bottom: usize) {
+        let shape = self.bottom(bottom).shape().clone();
+        self.set_top_shape(position, &shape);
+    }
+
+    /// Makes the top's data the bottom's memory (Split, Flatten, Reshape): nothing is copied, forward has nothing to do.
+    /// The top's shape must be set first and hold as many values.
+    pub fn share_data(&mut self, top: usize, bottom: usize) {
+        let source = self.bottom(bottom).clone();
+        self.blobs[self.tops[top]].share_data(&source);
+    }
+
+    /// Makes the top's diff the bottom's memory.
+    pub fn share_diff(&mut self, top: usize, bottom: usize) {
+        let source = self.bottom(bottom).clone();
+        self.blobs[self.tops[top]].share_diff(&source);
+    }
+}
+
+/// One row of the table of layer types.
+pub struct LayerType {
+    /// The type as net files write it.
+    pub name: &'static str,
+    /// How many bottoms the layer takes.
+    pub bottoms: RangeInclusive<usize>,
+    /// How many tops the layer makes.
+    pub tops: Tops,
+    /// One line for `rcaffe layers`.
+    pub summary: &'static str,
+    /// Reads and checks the options.
+    pub new: fn(&LayerParameter) -> Result<Box<dyn Layer>>,
+}
+
+/// How many tops a layer makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tops {
+    /// A number in this range.
+    Count(RangeInclusive<usize>),
+    /// As many as it has bottoms (Convolution).
+    AsBottoms,
+    /// A number in this range; tops that the net file leaves out are made without a name (losses).
+    Automatic(RangeInclusive<usize>),
+}
+
+/// No limit on bottoms or tops.
+pub const ANY: usize = usize::MAX;
+
+/// All layer types, by name.
+pub static TABLE: &[LayerType] = &[];
+
+/// The row of a layer type.
+///
+/// # Errors
+/// When there is no such layer; the message names the nearest type.
+pub fn layer_type(name: &str) -> Result<&'static LayerType> {
+    TABLE
+        .iter()
+        .find(|row| row.name == name)
+        .ok_or_else(|| Error::config("type", format!("unknown layer type {name:?}")))
+}

@@ -1,0 +1,33 @@
+//! rcaffe trains, tests and serves Caffe networks from their own files.
+//!
+//! ```text
+//! prototxt text → messages (upgraded) → net graph → layers → ops (CPU | CUDA)
+//!                                          ↑ data sources → transform → prefetch
+//! solver: learning rate + update rule + loop  → snapshots, log lines, metrics, reports  → command line
+//! ```
+//!
+//! Everything points one way: a folder uses what stands to its right or below it, never back.
+
+pub mod cli;
+pub mod data;
+pub mod error;
+pub mod layers;
+pub mod net;
+pub mod ops;
+pub mod prototxt;
+pub mod report;
+pub mod rng;
+pub mod snapshot;
+pub mod solver;
+pub mod tensor;
+
+/// Caffe's messages, generated from `proto/caffe.proto`.
+#[allow(missing_docs, clippy::all)]
+pub mod proto {
+    include!(concat!(env!("OUT_DIR"), "/caffe.rs"));
+
+    /// The descriptors of all messages, for readers and printers that go by field name.
+    pub static DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/caffe.descriptors"));
+}
+
+pub use error::{Error, Result};

@@ -1,0 +1,1 @@
+//! Arithmetic: one folder per family, the CPU code beside the CUDA code.

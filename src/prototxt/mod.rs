@@ -1,0 +1,1 @@
+//! Caffe's text format: text to messages and back, upgrades of old formats.

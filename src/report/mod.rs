@@ -1,0 +1,1 @@
+//! What a run tells: log lines in Caffe's words, metrics, tables.

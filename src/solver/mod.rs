@@ -1,0 +1,1 @@
+//! Solvers: the training loop, learning rates, update rules, stages.

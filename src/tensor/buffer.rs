@@ -1,0 +1,120 @@
+//! A range of f32 memory that several blobs may hold.
+
+use std::sync::Arc;
+
+use atomic_refcell::{AtomicRef, AtomicRefCell, AtomicRefMut};
+
+/// A borrow of a buffer's values on the host.
+pub type HostRef<'a> = AtomicRef<'a, [f32]>;
+
+/// An exclusive borrow of a buffer's values on the host.
+pub type HostMut<'a> = AtomicRefMut<'a, [f32]>;
+
+/// A handle to `len` values of a block of memory; cloning the handle shares the memory.
+///
+/// The block as a whole is borrowed, not the range: two ranges of one block cannot both be borrowed for writing, nor one
+/// for reading while another is written. All learnable parameters of a net are ranges of one block, so a layer writes one
+/// parameter gradient at a time.
+#[derive(Clone, Default)]
+pub struct Buffer {
+    block: Arc<AtomicRefCell<Vec<f32>>>,
+    start: usize,
+    len: usize,
+}
+
+impl Buffer {
+    /// A buffer of its own, all zero.
+    pub fn zeros(len: usize) -> Self {
+        Buffer::from(vec![0.0; len])
+    }
+
+    /// The number of values.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no values.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The values on the host.
+    ///
+    /// # Panics
+    /// When the block is borrowed for writing at this moment: a layer that reads what it writes must ask
+    /// [`Buffer::is_same`] first.
+    pub fn host(&self) -> HostRef<'_> {
+        AtomicRef::map(self.block.borrow(), |block| &block[self.start..self.start + self.len])
+    }
+
+    /// The values on the host, to be written.
+    ///
+    /// # Panics
+    /// When the block is borrowed at this moment.
+    pub fn host_mut(&self) -> HostMut<'_> {
+        AtomicRefMut::map(self.block.borrow_mut(), |block| &mut block[self.start..self.start + self.len])
+    }
+
+    /// The range `start..start + len` of this buffer, sharing its memory.
+    ///
+    /// # Panics
+    /// When the range does not lie in the buffer.
+    #[must_use]
+    pub fn slice(&self, start: usize, len: usize) -> Self {
+        assert!(start + len <= self.len, "range {start}+{len} outside a buffer of {}", self.len);
+        Buffer { block: Arc::clone(&self.block), start: self.start + start, len }
+    }
+
+    /// Whether both handles begin at the same value of the same block: an in-place layer's bottom and top do.
+    pub fn is_same(&self, other: &Buffer) -> bool {
+        Arc::ptr_eq(&self.block, &other.block) && self.start == other.start
+    }
+
+    /// Changes the number of values; the block grows (with zeros) when it must and never shrinks.
+    pub fn resize(&mut self, len: usize) {
+        let mut block = self.block.borrow_mut();
+        if block.is_empty() {
+            *block = vec![0.0; self.start + len];
+        } else if block.len() < self.start + len {
+            block.resize(self.start + len, 0.0);
+        }
+        drop(block);
+        self.len = len;
+    }
+}
+
+impl From<Vec<f32>> for Buffer {
+    fn from(values: Vec<f32>) -> Self {
+        let len = values.len();
+        Buffer { block: Arc::new(AtomicRefCell::new(values)), start: 0, len }
+    }
+}
+
+impl std::fmt::Debug for Buffer {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Buffer({}+{})", self.start, self.len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_share_memory() {
+        let all = Buffer::zeros(6);
+        let tail = all.slice(4, 2);
+        tail.host_mut().copy_from_slice(&[1.0, 2.0]);
+        assert_eq!(&*all.host(), &[0.0, 0.0, 0.0, 0.0, 1.0, 2.0]);
+        assert!(all.is_same(&all.slice(0, 1)) && !all.is_same(&tail));
+    }
+
+    #[test]
+    fn resize_keeps_values_and_sharing() {
+        let mut one = Buffer::from(vec![1.0, 2.0]);
+        let other = one.clone();
+        one.resize(3);
+        one.host_mut()[0] = 5.0;
+        assert_eq!((&*one.host(), &*other.host()), (&[5.0, 2.0, 0.0][..], &[5.0, 2.0][..]));
+    }
+}

@@ -3,7 +3,7 @@
 //! A layer knows Caffe: options, shapes, which gradient goes where. Arithmetic is in [`crate::ops`]. One file per layer; to
 //! add one, write the file, then a row in `TABLE`.
 
-use std::ops::RangeInclusive;
+use std::{ops::RangeInclusive, path::PathBuf};
 
 use crate::{
     error::{Error, Result},
@@ -67,6 +67,8 @@ pub struct Context {
     pub phase: Phase,
     /// Caffe's one random engine, which fillers, dropout and data layers draw from.
     pub random: SharedRandom,
+    /// The folder of the file that describes the net; relative paths that do not exist from here mean that folder.
+    pub base: Option<PathBuf>,
 }
 
 /// What a layer sees while it is set up.

@@ -1,1 +1,136 @@
 //! Nets: the graph that a net file describes, and its runs forward and backward.
+//!
+//! `filter` picks the layers of a phase, `splits` gives every reader of a blob its own gradient, `graph` wires bottoms and
+//! tops, `build` sets the layers up, `gradients` finds what runs backward, `parameters` holds what is learned, `run` computes,
+//! `weights` carries trained values in and out.
+
+mod build;
+mod filter;
+mod gradients;
+mod graph;
+mod memory;
+mod parameters;
+mod run;
+mod splits;
+mod weights;
+
+pub use memory::BlobMemory;
+pub use parameters::{Learnable, Parameters};
+
+use crate::{
+    error::Place,
+    layers::{Context, Layer},
+    proto::{LayerParameter, Phase},
+    tensor::Blob,
+};
+
+/// A net, set up and ready to run.
+pub struct Net {
+    name: String,
+    nodes: Vec<Node>,
+    blobs: Vec<Blob>,
+    blob_names: Vec<String>,
+    outputs: Vec<usize>,
+    parameters: Parameters,
+    context: Context,
+    /// Log the mean magnitude of every blob and parameter as it is computed.
+    pub debug_info: bool,
+    /// A shape changed since the layers were last reshaped.
+    stale: bool,
+}
+
+/// A layer in its place in the net.
+struct Node {
+    message: LayerParameter,
+    place: Place,
+    layer: Box<dyn Layer>,
+    bottoms: Vec<usize>,
+    tops: Vec<usize>,
+    parameters: Vec<Blob>,
+    loss_weights: Vec<f32>,
+    runs_backward: bool,
+    bottom_gradients: Vec<bool>,
+    parameter_gradients: Vec<bool>,
+}
+
+impl Node {
+    fn name(&self) -> &str {
+        self.message.name()
+    }
+}
+
+/// A named result of a net's forward pass.
+pub struct Output<'a> {
+    /// The blob's name.
+    pub name: &'a str,
+    /// Its values.
+    pub blob: &'a Blob,
+    /// Its weight in the loss; 0 when it is no loss.
+    pub loss_weight: f32,
+}
+
+impl Net {
+    /// The name that the net file gives.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// TRAIN or TEST.
+    pub fn phase(&self) -> Phase {
+        self.context.phase
+    }
+
+    /// The blob of this name.
+    pub fn blob(&self, name: &str) -> Option<&Blob> {
+        self.blob_names.iter().rposition(|known| known == name).map(|index| &self.blobs[index])
+    }
+
+    /// The names of all blobs, in the order in which they are made.
+    pub fn blob_names(&self) -> impl Iterator<Item = &str> {
+        self.blob_names.iter().map(String::as_str)
+    }
+
+    /// The names of the layers, Splits included, in the order in which they run.
+    pub fn layer_names(&self) -> impl Iterator<Item = &str> {
+        self.nodes.iter().map(Node::name)
+    }
+
+    /// The type of the layer at this position.
+    pub fn layer_type(&self, layer: usize) -> &str {
+        self.nodes[layer].message.r#type()
+    }
+
+    /// The parameters of the layer at this position, shared ones included.
+    pub fn layer_parameters(&self, layer: usize) -> &[Blob] {
+        &self.nodes[layer].parameters
+    }
+
+    /// What the net learns.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// The blobs that no layer reads, in the order of their names.
+    pub fn outputs(&self) -> impl Iterator<Item = Output<'_>> {
+        self.outputs.iter().map(|&index| Output {
+            name: &self.blob_names[index],
+            blob: &self.blobs[index],
+            loss_weight: self.loss_weight_of(index),
+        })
+    }
+
+    fn loss_weight_of(&self, blob: usize) -> f32 {
+        // The last layer that makes the blob decides, as in Caffe (an in-place layer may have a weight of its own).
+        let makers = self.nodes.iter().rev().flat_map(|node| node.tops.iter().zip(&node.loss_weights));
+        makers.into_iter().find(|&(&top, _)| top == blob).map_or(0.0, |(_, &weight)| weight)
+    }
+}
+
+/// Where a layer stands, for messages.
+fn place_of(layer: &LayerParameter, file: &str) -> Place {
+    Place {
+        file: (!file.is_empty()).then(|| file.to_string()),
+        line: layer.source_line.map(|line| line as usize),
+        layer: Some(format!("{:?} ({})", layer.name(), layer.r#type())),
+    }
+}

@@ -1,1 +1,3 @@
 //! Arithmetic: one folder per family, the CPU code beside the CUDA code.
+
+pub mod reduce;

@@ -7,6 +7,7 @@
 mod blob;
 mod buffer;
 mod device;
+mod message;
 mod shape;
 
 pub use blob::Blob;

@@ -1,0 +1,168 @@
+//! A net's runs: reshape where shapes changed, forward, backward.
+
+use log::{error, info};
+
+use super::{Net, Node};
+use crate::{
+    error::{Error, Result},
+    layers::{Context, Io},
+    ops::reduce,
+    tensor::{Blob, Buffer, Shape},
+};
+
+impl Net {
+    /// Computes all blobs and returns the loss: the sum of all losses times their weights.
+    ///
+    /// # Errors
+    /// When a layer cannot compute (data that ends or does not decode, a label out of range).
+    pub fn forward(&mut self) -> Result<f32> {
+        let mut loss = 0.0;
+        for index in 0..self.nodes.len() {
+            loss += self.forward_layer(index)?;
+        }
+        self.stale = false;
+        Ok(loss)
+    }
+
+    /// Runs one layer forward and returns its part of the loss. Layers must be run in order.
+    ///
+    /// # Errors
+    /// As [`forward`](Net::forward).
+    pub fn forward_layer(&mut self, index: usize) -> Result<f32> {
+        let node = &mut self.nodes[index];
+        if self.stale {
+            node.run(&mut self.blobs, &self.context, |layer, io| layer.reshape(io))?;
+            node.fill_loss_diffs(&self.blobs);
+        }
+        self.stale |= node.run(&mut self.blobs, &self.context, |layer, io| layer.forward(io))?;
+        let loss = node.loss(&self.blobs);
+        if self.debug_info {
+            self.log_forward(index);
+        }
+        Ok(loss)
+    }
+
+    /// Computes the gradients of everything that needs one. Parameter gradients add up until
+    /// [`clear_gradients`](Net::clear_gradients).
+    ///
+    /// # Errors
+    /// When a gradient is asked for that does not exist (of a label, say).
+    pub fn backward(&mut self) -> Result<()> {
+        for index in (0..self.nodes.len()).rev() {
+            self.backward_layer(index)?;
+        }
+        if self.debug_info {
+            self.log_norms();
+        }
+        Ok(())
+    }
+
+    /// Runs one layer backward, if it takes part. Layers must be run in reverse order.
+    ///
+    /// # Errors
+    /// As [`backward`](Net::backward).
+    pub fn backward_layer(&mut self, index: usize) -> Result<()> {
+        let node = &mut self.nodes[index];
+        if node.runs_backward {
+            node.run(&mut self.blobs, &self.context, |layer, io| layer.backward(io))?;
+            if self.debug_info {
+                self.log_backward(index);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets the gradients of all parameters to zero.
+    pub fn clear_gradients(&self) {
+        self.parameters.diff().host_mut().fill(0.0);
+    }
+
+    /// Gives an input blob (a top of an Input layer) another shape; the layers behind it follow at the next forward run.
+    ///
+    /// # Errors
+    /// When the net has no blob of that name.
+    pub fn reshape_input(&mut self, name: &str, shape: &Shape) -> Result<()> {
+        let index = self.blob_names.iter().position(|known| known == name);
+        let index = index.ok_or_else(|| Error::shape(format!("the net has no blob {name:?}")))?;
+        self.blobs[index].reshape(shape);
+        self.stale = true;
+        Ok(())
+    }
+
+    fn log_forward(&self, index: usize) {
+        let node = &self.nodes[index];
+        for &top in &node.tops {
+            let mean = mean_magnitude(self.blobs[top].data());
+            info!("    [Forward] Layer {}, top blob {} data: {mean}", node.name(), self.blob_names[top]);
+        }
+        for (position, parameter) in node.parameters.iter().enumerate() {
+            let mean = mean_magnitude(parameter.data());
+            info!("    [Forward] Layer {}, param blob {position} data: {mean}", node.name());
+        }
+    }
+
+    fn log_backward(&self, index: usize) {
+        let node = &self.nodes[index];
+        for (&bottom, _) in node.bottoms.iter().zip(&node.bottom_gradients).filter(|(_, wanted)| **wanted) {
+            let mean = mean_magnitude(self.blobs[bottom].diff());
+            info!("    [Backward] Layer {}, bottom blob {} diff: {mean}", node.name(), self.blob_names[bottom]);
+        }
+        let learning = node.parameters.iter().zip(&node.parameter_gradients).enumerate();
+        for (position, (parameter, _)) in learning.filter(|(_, (_, wanted))| **wanted) {
+            let mean = mean_magnitude(parameter.diff());
+            info!("    [Backward] Layer {}, param blob {position} diff: {mean}", node.name());
+        }
+    }
+
+    fn log_norms(&self) {
+        let (data, diff) = (self.parameters.data().host(), self.parameters.diff().host());
+        let (data_sum, diff_sum) = (reduce::absolute_sum(&data), reduce::absolute_sum(&diff));
+        let (data_norm, diff_norm) = (reduce::sum_of_squares(&data).sqrt(), reduce::sum_of_squares(&diff).sqrt());
+        error!(
+            "    [Backward] All net params (data, diff): L1 norm = ({data_sum}, {diff_sum}); L2 norm = ({data_norm}, {diff_norm})"
+        );
+    }
+}
+
+impl Node {
+    /// Runs a step of the layer; says whether a top changed its shape.
+    fn run(
+        &mut self,
+        blobs: &mut [Blob],
+        context: &Context,
+        step: impl FnOnce(&mut dyn crate::layers::Layer, &mut Io<'_>) -> Result<()>,
+    ) -> Result<bool> {
+        let mut io = Io {
+            blobs,
+            bottoms: &self.bottoms,
+            tops: &self.tops,
+            parameters: &self.parameters,
+            bottom_gradients: &self.bottom_gradients,
+            parameter_gradients: &self.parameter_gradients,
+            context,
+            reshaped: false,
+        };
+        match step(self.layer.as_mut(), &mut io) {
+            Ok(()) => Ok(io.reshaped),
+            Err(error) => Err(error.at(&self.place)),
+        }
+    }
+
+    /// The gradient of a loss is its weight; backward starts from it.
+    pub(super) fn fill_loss_diffs(&self, blobs: &[Blob]) {
+        for (&top, &weight) in self.tops.iter().zip(&self.loss_weights) {
+            if weight != 0.0 {
+                blobs[top].diff().host_mut().fill(weight);
+            }
+        }
+    }
+
+    fn loss(&self, blobs: &[Blob]) -> f32 {
+        let weighted = self.tops.iter().zip(&self.loss_weights).filter(|(_, weight)| **weight != 0.0);
+        weighted.map(|(&top, _)| reduce::dot(&blobs[top].data().host(), &blobs[top].diff().host())).sum()
+    }
+}
+
+fn mean_magnitude(buffer: &Buffer) -> f32 {
+    reduce::absolute_sum(&buffer.host()) / buffer.len() as f32
+}

@@ -1,1 +1,6 @@
-//! What a run tells: log lines in Caffe's words, metrics, tables.
+//! What a run shows: Caffe's log lines and numbers, the logger that prints them, the progress bar.
+
+pub mod glog;
+pub mod lines;
+pub mod number;
+pub mod progress;

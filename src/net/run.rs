@@ -89,6 +89,15 @@ impl Net {
         Ok(())
     }
 
+    /// The first layer, in running order, with a top that holds a value that is not finite.
+    pub fn first_non_finite(&self) -> Option<String> {
+        let is_bad = |&&top: &&usize| !self.blobs[top].data().host().iter().all(|value| value.is_finite());
+        self.nodes.iter().find_map(|node| {
+            let top = node.tops.iter().find(is_bad)?;
+            Some(format!("blob {:?} of layer {:?}", self.blob_names[*top], node.name()))
+        })
+    }
+
     fn log_forward(&self, index: usize) {
         let node = &self.nodes[index];
         for &top in &node.tops {

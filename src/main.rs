@@ -1,3 +1,7 @@
-//! The executable: parses the arguments, runs, prints the error, sets the exit code.
+//! The executable: hands the arguments to the library.
 
-fn main() {}
+use std::{env, process::ExitCode};
+
+fn main() -> ExitCode {
+    rcaffe::cli::main(env::args_os())
+}

@@ -40,7 +40,5 @@ pub fn update(layer: &str, parameter: &str, data: f32, diff: f32) -> String {
 pub fn update_shared(layer: &str, parameter: &str, owner: (&str, &str), diff: f32) -> String {
     let (owner, owned) = owner;
     let diff = general(diff);
-    format!(
-        "    [Update] Layer {layer}, param blob {parameter} (owned by layer {owner}, param {owned}) diff: {diff}"
-    )
+    format!("    [Update] Layer {layer}, param blob {parameter} (owned by layer {owner}, param {owned}) diff: {diff}")
 }

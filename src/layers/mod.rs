@@ -3,6 +3,11 @@
 //! A layer knows Caffe: options, shapes, which gradient goes where. Arithmetic is in [`crate::ops`]. One file per layer; to
 //! add one, write the file, then a row in `TABLE`.
 
+mod relu;
+#[cfg(test)]
+#[allow(dead_code, reason = "each layer uses a part of it")]
+mod testing;
+
 use std::{ops::RangeInclusive, path::PathBuf};
 
 use crate::{
@@ -254,7 +259,10 @@ pub enum Tops {
 pub const ANY: usize = usize::MAX;
 
 /// All layer types, by name.
-pub static TABLE: &[LayerType] = &[];
+#[rustfmt::skip]
+pub static TABLE: &[LayerType] = &[
+    LayerType { name: "ReLU", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "max(x, 0), or leaky", new: relu::Relu::new_layer },
+];
 
 /// The row of a layer type.
 ///

@@ -1,5 +1,8 @@
 //! Arithmetic: one folder per family, the CPU code beside the CUDA code.
 
+pub mod activation;
+pub mod elementwise;
+pub mod math;
 pub mod reduce;
-
 pub mod update;
+pub mod vector;

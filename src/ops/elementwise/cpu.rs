@@ -1,0 +1,121 @@
+//! Loops over values on the host: parallel over fixed chunks, vectorised, aware of operands that are the result's memory.
+
+use rayon::prelude::*;
+
+use crate::{
+    ops::vector::widest,
+    tensor::{Buffer, HostRef},
+};
+
+/// Values per task: large enough to be worth a task, small enough to stay in a core's cache. Fixed, so that results do not
+/// depend on the number of threads.
+pub const CHUNK: usize = 16 * 1024;
+
+/// Calls `work` for each chunk of `y` with the place where it begins; in parallel when there is more than one.
+#[inline(always)]
+pub fn for_chunks(y: &mut [f32], work: impl Fn(usize, &mut [f32]) + Sync) {
+    if y.len() <= CHUNK {
+        work(0, y);
+    } else {
+        y.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, y)| work(chunk * CHUNK, y));
+    }
+}
+
+/// y = value.
+pub fn fill(value: f32, y: &Buffer) {
+    for_chunks(&mut y.host_mut(), |_, y| y.fill(value));
+}
+
+/// y = x.
+pub fn copy(x: &Buffer, y: &Buffer) {
+    if let Some(x) = operand(x, y) {
+        for_chunks(&mut y.host_mut(), |start, y| y.copy_from_slice(&x[start..start + y.len()]));
+    }
+}
+
+/// y = f(x). `y` may be the memory of `x`.
+///
+/// # Panics
+/// When `x` is shorter than `y`, here and below.
+#[inline(always)]
+pub fn map(x: &Buffer, y: &Buffer, f: impl Fn(f32) -> f32 + Sync) {
+    let x = operand(x, y);
+    let x = x.as_deref();
+    for_chunks(&mut y.host_mut(), |start, y| {
+        widest(|| match x {
+            None => y.iter_mut().for_each(|y| *y = f(*y)),
+            Some(x) => {
+                let x = &x[start..start + y.len()];
+                y.iter_mut().zip(x).for_each(|(y, &x)| *y = f(x));
+            }
+        });
+    });
+}
+
+/// y = f(a, b). `y` may be the memory of either or both.
+#[inline(always)]
+pub fn map2(a: &Buffer, b: &Buffer, y: &Buffer, f: impl Fn(f32, f32) -> f32 + Sync) {
+    let (a, b) = (operand(a, y), operand(b, y));
+    let (a, b) = (a.as_deref(), b.as_deref());
+    for_chunks(&mut y.host_mut(), |start, y| {
+        let range = start..start + y.len();
+        let (a, b) = (a.map(|a| &a[range.clone()]), b.map(|b| &b[range]));
+        widest(|| match (a, b) {
+            (None, None) => y.iter_mut().for_each(|y| *y = f(*y, *y)),
+            (Some(a), None) => y.iter_mut().zip(a).for_each(|(y, &a)| *y = f(a, *y)),
+            (None, Some(b)) => y.iter_mut().zip(b).for_each(|(y, &b)| *y = f(*y, b)),
+            (Some(a), Some(b)) => y.iter_mut().zip(a).zip(b).for_each(|((y, &a), &b)| *y = f(a, b)),
+        });
+    });
+}
+
+/// y = f(a, b, c). `y` may be the memory of `c`, not of `a` or `b`.
+#[inline(always)]
+pub fn map3(a: &Buffer, b: &Buffer, c: &Buffer, y: &Buffer, f: impl Fn(f32, f32, f32) -> f32 + Sync) {
+    let (a, b, c) = (a.host(), b.host(), operand(c, y));
+    let (a, b, c) = (&*a, &*b, c.as_deref());
+    for_chunks(&mut y.host_mut(), |start, y| {
+        let range = start..start + y.len();
+        let operands = a[range.clone()].iter().zip(&b[range.clone()]);
+        widest(|| match c {
+            None => y.iter_mut().zip(operands).for_each(|(y, (&a, &b))| *y = f(a, b, *y)),
+            Some(c) => {
+                let operands = operands.zip(&c[range]);
+                y.iter_mut().zip(operands).for_each(|(y, ((&a, &b), &c))| *y = f(a, b, c));
+            }
+        });
+    });
+}
+
+/// The operand's values, or None when they are the result's memory.
+fn operand<'a>(x: &'a Buffer, y: &Buffer) -> Option<HostRef<'a>> {
+    (!x.is_same(y)).then(|| x.host())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(count: usize) -> Vec<f32> {
+        (0..count).map(|value| value as f32).collect()
+    }
+
+    #[test]
+    fn results_are_the_same_in_place_and_over_many_chunks() {
+        let count = 3 * CHUNK + 5;
+        let (a, b) = (Buffer::from(numbers(count)), Buffer::from(vec![3.0; count]));
+        let expected: Vec<f32> = numbers(count).iter().map(|a| a - 3.0).collect();
+        let y = Buffer::zeros(count);
+        map2(&a, &b, &y, |a, b| a - b);
+        assert_eq!(&*y.host(), &expected);
+        let onto_a = Buffer::from(numbers(count));
+        map2(&onto_a, &b, &onto_a, |a, b| a - b);
+        assert_eq!(&*onto_a.host(), &expected);
+        map2(&a, &b, &b, |a, b| a - b);
+        assert_eq!(&*b.host(), &expected);
+        map(&a, &a, |a| a - 3.0);
+        assert_eq!(&*a.host(), &expected);
+        map3(&y, &y, &a, &a, |x, y, a| x + a - y);
+        assert_eq!(&*a.host(), &expected);
+    }
+}

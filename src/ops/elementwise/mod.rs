@@ -1,0 +1,64 @@
+//! One value of the result from the values at the same place of the operands: y\[i\] = f(a\[i\], b\[i\], ...).
+//!
+//! The result may be the memory of any operand (in place). The calls of this file take a [`Device`]; [`cpu`] has the loops
+//! that other families' CPU code builds on.
+
+pub mod cpu;
+
+use crate::tensor::{Buffer, Device};
+
+/// y = value.
+pub fn fill(device: Device, value: f32, y: &Buffer) {
+    match device {
+        Device::Cpu => cpu::fill(value, y),
+    }
+}
+
+/// y = x.
+pub fn copy(device: Device, x: &Buffer, y: &Buffer) {
+    match device {
+        Device::Cpu => cpu::copy(x, y),
+    }
+}
+
+/// y = factor · x.
+pub fn scale(device: Device, factor: f32, x: &Buffer, y: &Buffer) {
+    match device {
+        Device::Cpu => cpu::map(x, y, |x| factor * x),
+    }
+}
+
+/// y = y + factor · x.
+pub fn add_scaled(device: Device, factor: f32, x: &Buffer, y: &Buffer) {
+    match device {
+        Device::Cpu => cpu::map2(x, y, y, |x, y| factor * x + y),
+    }
+}
+
+/// y = a + b.
+pub fn add(device: Device, a: &Buffer, b: &Buffer, y: &Buffer) {
+    match device {
+        Device::Cpu => cpu::map2(a, b, y, |a, b| a + b),
+    }
+}
+
+/// y = a - b.
+pub fn subtract(device: Device, a: &Buffer, b: &Buffer, y: &Buffer) {
+    match device {
+        Device::Cpu => cpu::map2(a, b, y, |a, b| a - b),
+    }
+}
+
+/// y = a · b.
+pub fn multiply(device: Device, a: &Buffer, b: &Buffer, y: &Buffer) {
+    match device {
+        Device::Cpu => cpu::map2(a, b, y, |a, b| a * b),
+    }
+}
+
+/// y = a / b.
+pub fn divide(device: Device, a: &Buffer, b: &Buffer, y: &Buffer) {
+    match device {
+        Device::Cpu => cpu::map2(a, b, y, |a, b| a / b),
+    }
+}

@@ -1,0 +1,22 @@
+//! Plain loops, compiled for the vector unit that is there.
+//!
+//! The crate is built for the oldest machine of its architecture; [`widest`] runs a loop in a copy that was compiled for wider
+//! vectors when the processor has them. No copy fuses multiplications into additions, so all give the same bits.
+
+/// Runs `work`, whose loops may use the widest vectors of this machine. `work` should be a closure that holds the loop
+/// itself or calls `#[inline(always)]` functions: code that is not inlined keeps the narrow vectors.
+#[inline(always)]
+pub fn widest<R>(work: impl FnOnce() -> R) -> R {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2")]
+        fn avx2<R>(work: impl FnOnce() -> R) -> R {
+            work()
+        }
+        if std::arch::is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has AVX2, as just asked.
+            return unsafe { avx2(work) };
+        }
+    }
+    work()
+}

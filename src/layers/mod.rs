@@ -3,6 +3,7 @@
 //! A layer knows Caffe: options, shapes, which gradient goes where. Arithmetic is in [`crate::ops`]. One file per layer; to
 //! add one, write the file, then a row in `TABLE`.
 
+mod pooling;
 mod relu;
 #[cfg(test)]
 #[allow(dead_code, reason = "each layer uses a part of it")]
@@ -201,6 +202,18 @@ impl Io<'_> {
         self.context.phase
     }
 
+    /// For layers that cannot overwrite what they read.
+    ///
+    /// # Errors
+    /// When a top is also a bottom.
+    pub fn refuse_in_place(&self) -> Result<()> {
+        if self.tops.iter().any(|top| self.bottoms.contains(top)) {
+            let message = "this layer does not work in place; give the top another name than the bottom";
+            return Err(Error::config("top", message));
+        }
+        Ok(())
+    }
+
     /// Gives a top its shape.
     pub fn set_top_shape(&mut self, position: usize, shape: &Shape) {
         let top = &mut self.blobs[self.tops[position]];
@@ -261,6 +274,7 @@ pub const ANY: usize = usize::MAX;
 /// All layer types, by name.
 #[rustfmt::skip]
 pub static TABLE: &[LayerType] = &[
+    LayerType { name: "Pooling", bottoms: 1..=1, tops: Tops::Count(1..=2), summary: "largest or mean value of each window", new: pooling::Pooling::new_layer },
     LayerType { name: "ReLU", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "max(x, 0), or leaky", new: relu::Relu::new_layer },
 ];
 

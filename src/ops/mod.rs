@@ -3,6 +3,7 @@
 pub mod activation;
 pub mod elementwise;
 pub mod math;
+pub mod pool;
 pub mod reduce;
 pub mod update;
 pub mod vector;

@@ -1,0 +1,98 @@
+//! Pooling: each output is the largest or the mean value of a window of one plane.
+//!
+//! Output (ph, pw) reads rows `ph·stride − pad .. + kernel` and the columns alike, clipped to the plane. MAX takes the first
+//! of equal values in scan order. AVE divides by the window's size clipped to the *padded* plane, so that padding counts as
+//! zeros but what lies beyond it does not count at all.
+
+mod cpu;
+
+use crate::tensor::{Buffer, Device};
+
+/// Sizes along one axis of the planes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Axis {
+    /// Input values.
+    pub input: usize,
+    /// Output values.
+    pub output: usize,
+    /// Size of the window.
+    pub kernel: usize,
+    /// Distance between windows.
+    pub stride: usize,
+    /// Padding at each end.
+    pub pad: usize,
+}
+
+/// Sizes of a pooling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Geometry {
+    /// Planes: images times channels.
+    pub planes: usize,
+    /// Rows.
+    pub height: Axis,
+    /// Columns.
+    pub width: Axis,
+}
+
+impl Geometry {
+    /// Values of one input plane.
+    fn input_plane(&self) -> usize {
+        self.height.input * self.width.input
+    }
+
+    /// Values of one output plane.
+    fn output_plane(&self) -> usize {
+        self.height.output * self.width.output
+    }
+}
+
+/// Where in its plane each maximum was found: what MAX's backward needs.
+#[derive(Debug, Default)]
+pub struct Mask {
+    indices: Vec<u32>,
+}
+
+impl Mask {
+    /// In the mask: the window held nothing above -f32::MAX (all NaN or -∞).
+    const NONE: u32 = u32::MAX;
+
+    /// Makes room for the outputs of this pooling.
+    pub fn resize(&mut self, geometry: &Geometry) {
+        self.indices.resize(geometry.planes * geometry.output_plane(), Self::NONE);
+    }
+
+    /// Writes the indices as numbers, as Caffe's second top gives them; -1 where there is none.
+    pub fn write(&self, device: Device, values: &Buffer) {
+        match device {
+            Device::Cpu => cpu::write_mask(&self.indices, &mut values.host_mut()),
+        }
+    }
+}
+
+/// y = the largest value of each window; `mask` says where it was.
+pub fn max_forward(device: Device, geometry: &Geometry, x: &Buffer, y: &Buffer, mask: &mut Mask) {
+    match device {
+        Device::Cpu => cpu::max_forward(geometry, &x.host(), &mut y.host_mut(), &mut mask.indices),
+    }
+}
+
+/// dx = the sum of dy over the windows whose maximum the value is.
+pub fn max_backward(device: Device, geometry: &Geometry, dy: &Buffer, mask: &Mask, dx: &Buffer) {
+    match device {
+        Device::Cpu => cpu::max_backward(geometry, &dy.host(), &mask.indices, &mut dx.host_mut()),
+    }
+}
+
+/// y = the mean value of each window.
+pub fn average_forward(device: Device, geometry: &Geometry, x: &Buffer, y: &Buffer) {
+    match device {
+        Device::Cpu => cpu::average_forward(geometry, &x.host(), &mut y.host_mut()),
+    }
+}
+
+/// dx = the sum of dy / window size over the windows that hold the value.
+pub fn average_backward(device: Device, geometry: &Geometry, dy: &Buffer, dx: &Buffer) {
+    match device {
+        Device::Cpu => cpu::average_backward(geometry, &dy.host(), &mut dx.host_mut()),
+    }
+}

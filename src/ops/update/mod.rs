@@ -39,7 +39,15 @@ impl Preparation {
 
 /// Stochastic gradient descent with momentum, as Caffe writes it: `h ← rate·g + momentum·h`, `w ← w − h`. Leaves the step in
 /// `diff`, where Caffe's snapshots of gradients find it.
-pub fn sgd(device: Device, data: &Buffer, diff: &Buffer, history: &Buffer, preparation: Preparation, rate: f32, momentum: f32) {
+pub fn sgd(
+    device: Device,
+    data: &Buffer,
+    diff: &Buffer,
+    history: &Buffer,
+    preparation: Preparation,
+    rate: f32,
+    momentum: f32,
+) {
     match device {
         Device::Cpu => {
             cpu::sgd(&mut data.host_mut(), &mut diff.host_mut(), &mut history.host_mut(), preparation, rate, momentum);

@@ -2,6 +2,7 @@
 //!
 //! A command is a file with an `Args` struct, which is also its help, and `run(&Args) -> Result<()>`.
 
+pub mod data;
 pub mod device;
 pub mod flags;
 pub mod gflags;
@@ -49,6 +50,7 @@ enum Command {
     Test(test::Args),
     Time(time::Args),
     Trace(trace::Args),
+    Data(data::Args),
 }
 
 /// Runs the program with these arguments, the program's name first. Errors go to stderr as one line, `error: ...`.
@@ -105,6 +107,7 @@ fn run(line: &CommandLine, ignored: &[String]) -> Result<()> {
         Command::Test(args) => test::run(args),
         Command::Time(args) => time::run(args),
         Command::Trace(args) => trace::run(args),
+        Command::Data(args) => data::run(args),
     }
 }
 

@@ -1,1 +1,15 @@
 //! Data: sources of records, the transformation of images, prefetching, converters of public data sets.
+//!
+//! A [`source`] hands out [`Record`]s in the order of their keys and begins again after the last. What a record may hold
+//! is Caffe's `Datum`: raw bytes, floats, or an encoded picture.
+
+pub mod datasets;
+pub mod lmdb;
+pub mod paths;
+pub mod picture;
+pub mod record;
+pub mod source;
+pub mod transform;
+
+pub use record::{Image, Planes, Record, Values};
+pub use source::Source;

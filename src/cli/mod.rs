@@ -4,9 +4,12 @@
 
 pub mod data;
 pub mod device;
+pub mod dump;
 pub mod flags;
 pub mod gflags;
+mod model;
 pub mod output;
+mod signals;
 pub mod test;
 pub mod time;
 pub mod trace;
@@ -51,6 +54,7 @@ enum Command {
     Time(time::Args),
     Trace(trace::Args),
     Data(data::Args),
+    Dump(dump::Args),
 }
 
 /// Runs the program with these arguments, the program's name first. Errors go to stderr as one line, `error: ...`.
@@ -108,6 +112,7 @@ fn run(line: &CommandLine, ignored: &[String]) -> Result<()> {
         Command::Time(args) => time::run(args),
         Command::Trace(args) => trace::run(args),
         Command::Data(args) => data::run(args),
+        Command::Dump(args) => dump::run(args),
     }
 }
 

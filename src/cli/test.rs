@@ -2,8 +2,18 @@
 
 use std::path::PathBuf;
 
-use super::flags::State;
-use crate::error::{Error, Result};
+use log::info;
+
+use super::{
+    device,
+    flags::{PhaseName, State},
+    model,
+};
+use crate::{
+    error::{Error, Result},
+    report::lines::tool,
+    solver::Scores,
+};
 
 /// Scores trained weights: runs the TEST net over batches and prints the mean of each output.
 #[derive(clap::Args, Debug)]
@@ -35,6 +45,27 @@ Example:
 /// # Errors
 /// When a file cannot be used, or the weights do not fit the net.
 pub fn run(args: &Args) -> Result<()> {
-    let _ = args;
-    Err(Error::config("test", "not there yet"))
+    if args.iterations < 1 {
+        return Err(Error::config("--iterations", "must be at least 1"));
+    }
+    device::choose(args.gpu.as_deref(), None)?;
+    let mut net = model::build(&args.model, PhaseName::Test, Some(&args.state), None)?;
+    model::load(&mut net, &args.weights)?;
+    info!("{}", tool::running(args.iterations as usize));
+    let mut scores = Scores::default();
+    for batch in 0..args.iterations as usize {
+        let loss = net.forward()?;
+        for output in net.outputs() {
+            for &value in output.blob.data().host().iter() {
+                info!("{}", tool::batch(batch, output.name, value));
+            }
+        }
+        scores.add(loss, &net);
+    }
+    let (loss, scores) = scores.means(args.iterations as usize);
+    info!("{}", tool::loss(loss));
+    for score in scores {
+        info!("{}", tool::score(&score.name, score.value, score.loss_weight));
+    }
+    Ok(())
 }

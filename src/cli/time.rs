@@ -1,9 +1,22 @@
 //! `rcaffe time`: how long a net takes, layer by layer.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
-use super::flags::{PhaseName, State};
-use crate::error::{Error, Result};
+use log::info;
+
+use super::{
+    device,
+    flags::{PhaseName, State},
+    model,
+};
+use crate::{
+    error::{Error, Result},
+    net::Net,
+    report::lines::tool,
+};
 
 /// Measures a net: the mean time of each layer, forward and backward, in milliseconds.
 #[derive(clap::Args, Debug)]
@@ -35,6 +48,70 @@ Example:
 /// # Errors
 /// When the net cannot be built or run.
 pub fn run(args: &Args) -> Result<()> {
-    let _ = args;
-    Err(Error::config("time", "not there yet"))
+    if args.iterations < 1 {
+        return Err(Error::config("--iterations", "must be at least 1"));
+    }
+    device::choose(args.gpu.as_deref(), None)?;
+    let mut net = model::build(&args.model, args.phase, Some(&args.state), None)?;
+    info!("{}", tool::performing_forward());
+    info!("{}", tool::initial_loss(net.forward()?));
+    info!("{}", tool::performing_backward());
+    net.backward()?;
+    let passes = args.iterations as usize;
+    info!("{}", tool::benchmark_begins());
+    info!("{}", tool::timing(passes));
+    let mut times = Times::new(net.layer_names().count());
+    for pass in 1..=passes {
+        let spent = times.measure(&mut net)?;
+        info!("{}", tool::timed_iteration(pass, milliseconds(spent) as f32));
+    }
+    times.print(&net, passes);
+    info!("{}", tool::benchmark_ends());
+    Ok(())
+}
+
+/// Sums over the passes, layer by layer.
+struct Times {
+    forward: Vec<Duration>,
+    backward: Vec<Duration>,
+    total: Duration,
+}
+
+impl Times {
+    fn new(layers: usize) -> Self {
+        Times { forward: vec![Duration::ZERO; layers], backward: vec![Duration::ZERO; layers], total: Duration::ZERO }
+    }
+
+    fn measure(&mut self, net: &mut Net) -> Result<Duration> {
+        let start = Instant::now();
+        for (layer, sum) in self.forward.iter_mut().enumerate() {
+            let start = Instant::now();
+            net.forward_layer(layer)?;
+            *sum += start.elapsed();
+        }
+        for (layer, sum) in self.backward.iter_mut().enumerate().rev() {
+            let start = Instant::now();
+            net.backward_layer(layer)?;
+            *sum += start.elapsed();
+        }
+        self.total += start.elapsed();
+        Ok(start.elapsed())
+    }
+
+    fn print(&self, net: &Net, passes: usize) {
+        let mean = |sum: Duration| milliseconds(sum) / passes as f64;
+        info!("{}", tool::average_per_layer());
+        for (layer, name) in net.layer_names().enumerate() {
+            info!("{}", tool::layer_time(name, "forward", mean(self.forward[layer])));
+            info!("{}", tool::layer_time(name, "backward", mean(self.backward[layer])));
+        }
+        info!("{}", tool::average("Forward pass", mean(self.forward.iter().sum())));
+        info!("{}", tool::average("Backward pass", mean(self.backward.iter().sum())));
+        info!("{}", tool::average("Forward-Backward", mean(self.total)));
+        info!("{}", tool::total_time(milliseconds(self.total) as f32));
+    }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
 }

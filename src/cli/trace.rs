@@ -1,8 +1,18 @@
 //! `rcaffe trace`: learning rate and loss of every iteration, for comparisons with Caffe and between versions.
 
-use std::path::PathBuf;
+use std::{
+    fs::File,
+    io::{BufWriter, Write},
+    path::PathBuf,
+};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    proto::SolverParameter,
+    prototxt::read_solver,
+    report::number::exact,
+    solver::Solver,
+};
 
 /// Writes the learning rate and loss of every iteration of a solver, without tests and snapshots.
 ///
@@ -28,8 +38,27 @@ Example:
 /// Runs the command.
 ///
 /// # Errors
-/// When a file or an option cannot be used.
+/// When a file or an option cannot be used, or the loss stops being a number.
 pub fn run(args: &Args) -> Result<()> {
-    let _ = args;
-    Err(Error::config("trace", "not there yet"))
+    let mut document = read_solver(&args.solver)?;
+    without_snapshots(&mut document.message);
+    let end = args.iters.or(document.message.max_iter.map(|end| end.max(0) as usize));
+    let end = end.ok_or_else(|| Error::config("--iters", "is not given, and the solver has no max_iter"))?;
+    let mut solver = Solver::new(document, Vec::new())?;
+    let unwritable = |cause| Error::io(&args.out, cause);
+    let mut out = BufWriter::new(File::create(&args.out).map_err(unwritable)?);
+    writeln!(out, "iter,lr,loss").map_err(unwritable)?;
+    let start = solver.begin();
+    for iteration in start..end {
+        let rate = solver.learning_rate().rate(iteration);
+        let loss = solver.iterate(start)?;
+        writeln!(out, "{iteration},{},{}", exact(rate), exact(loss)).map_err(unwritable)?;
+    }
+    out.flush().map_err(unwritable)
+}
+
+/// The test nets stay: building them draws from the random engine, and a run without them would be another run.
+fn without_snapshots(parameter: &mut SolverParameter) {
+    parameter.snapshot = None;
+    parameter.snapshot_after_train = Some(false);
 }

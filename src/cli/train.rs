@@ -1,9 +1,25 @@
 //! `rcaffe train`: trains a net.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::flags::{SignalEffect, State};
-use crate::error::{Error, Result};
+use log::info;
+
+use super::{
+    device,
+    flags::{SignalEffect, State},
+    signals,
+};
+use crate::{
+    error::Result,
+    proto::SolverParameter,
+    prototxt::{parse_solver, read_solver},
+    report::{
+        CaffeLog, glog,
+        lines::{self, tool},
+        progress::Progress,
+    },
+    solver::{Observer, Solver},
+};
 
 /// Trains the net that a solver file names.
 #[derive(clap::Args, Debug)]
@@ -55,6 +71,45 @@ Examples:
 /// # Errors
 /// When a file or an option cannot be used, or training leaves the finite numbers.
 pub fn run(args: &Args) -> Result<()> {
-    let _ = (args, QUICK_START);
-    Err(Error::config("train", "not there yet"))
+    let mut document = match &args.solver {
+        Some(path) => read_solver(path)?,
+        None => parse_solver(QUICK_START, "quick_start.prototxt")?,
+    };
+    apply_flags(&mut document.message, args);
+    device::choose(args.gpu.as_deref(), Some(&document.message))?;
+    let log = log_file(args, &document.message);
+    let display = document.message.display().max(0) as usize;
+    let observers: Vec<Box<dyn Observer>> = vec![Box::new(CaffeLog { display }), Box::new(Progress::new())];
+    let mut solver = Solver::new(document, observers)?;
+    glog::write_to(&log, args.snapshot.is_some())?;
+    solver.on_request(signals::requests(args.sigint_effect, args.sighup_effect)?);
+    if let Some(snapshot) = &args.snapshot {
+        info!("{}", tool::resuming(&snapshot.display().to_string()));
+        solver.restore(snapshot)?;
+    }
+    info!("{}", tool::starting());
+    solver.solve()?;
+    info!("{}", lines::solver::done());
+    info!("Log: {}", log.display());
+    Ok(())
+}
+
+fn apply_flags(parameter: &mut SolverParameter, args: &Args) {
+    let state = parameter.train_state.get_or_insert_default();
+    state.level = Some(args.state.level);
+    state.stage.extend(args.state.stages());
+    if args.seed.is_some() {
+        parameter.random_seed = args.seed;
+    }
+    if args.snapshot.is_some() {
+        parameter.weights.clear();
+    } else if let Some(weights) = &args.weights {
+        parameter.weights = vec![weights.clone()];
+    }
+}
+
+/// The file that takes a copy of the log.
+fn log_file(args: &Args, parameter: &SolverParameter) -> PathBuf {
+    let default = || Path::new(&format!("{}.log", parameter.snapshot_prefix())).to_path_buf();
+    args.log.clone().unwrap_or_else(default)
 }

@@ -5,7 +5,10 @@
 use std::fmt;
 
 /// Digits that a C++ stream shows by default.
-const PRECISION: i32 = 6;
+const DEFAULT_PRECISION: i32 = 6;
+
+/// Digits that tell any two f32 apart.
+const EXACT_PRECISION: i32 = 9;
 
 /// A number that prints as `std::cout << value` does.
 ///
@@ -17,16 +20,24 @@ const PRECISION: i32 = 6;
 /// assert_eq!(general(6553600.0_f32).to_string(), "6.5536e+06");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct General(f64);
+pub struct General {
+    value: f64,
+    precision: i32,
+}
 
 /// A number as `std::cout << value` prints it.
 pub fn general(value: impl Into<f64>) -> General {
-    General(value.into())
+    General { value: value.into(), precision: DEFAULT_PRECISION }
+}
+
+/// An f32 with nine digits (`%.9g`): what is printed reads back as the same value.
+pub fn exact(value: f32) -> General {
+    General { value: value.into(), precision: EXACT_PRECISION }
 }
 
 impl fmt::Display for General {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = self.0;
+        let General { value, precision } = *self;
         if value.is_sign_negative() {
             out.write_str("-")?;
         }
@@ -37,11 +48,11 @@ impl fmt::Display for General {
             return out.write_str("inf");
         }
         // The exponent is that of the rounded number: 999999.5 is 1e+06.
-        let scientific = format!("{:.*e}", PRECISION as usize - 1, value.abs());
+        let scientific = format!("{:.*e}", precision as usize - 1, value.abs());
         let Some((digits, exponent)) = scientific.split_once('e') else { return out.write_str(&scientific) };
         let exponent: i32 = exponent.parse().map_err(|_| fmt::Error)?;
-        if (-4..PRECISION).contains(&exponent) {
-            let decimals = (PRECISION - 1 - exponent) as usize;
+        if (-4..precision).contains(&exponent) {
+            let decimals = (precision - 1 - exponent) as usize;
             out.write_str(without_trailing_zeros(&format!("{:.decimals$}", value.abs())))
         } else {
             let sign = if exponent < 0 { '-' } else { '+' };

@@ -5,21 +5,46 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{glog, number::general};
+use crate::solver::{Event, Iteration, Observer};
 
 /// How often the bar changes, at most.
 const PERIOD: Duration = Duration::from_millis(100);
 
-/// The bar; gone when dropped.
+/// The bar, from the beginning of a run to its end.
+#[derive(Debug, Default)]
+pub struct Progress(Option<Bar>);
+
 #[derive(Debug)]
-pub struct Progress {
+struct Bar {
     bar: ProgressBar,
     shown: Instant,
 }
 
 impl Progress {
-    /// Puts the bar on the terminal, if stderr is one and `wanted` is set.
-    pub fn new(start: usize, end: usize, wanted: bool) -> Self {
-        let bar = if wanted { ProgressBar::new(end as u64) } else { ProgressBar::hidden() };
+    /// A bar that appears when a run begins, if stderr is a terminal.
+    pub fn new() -> Self {
+        Progress::default()
+    }
+}
+
+impl Observer for Progress {
+    fn observe(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Solving { iteration, end, .. } => self.0 = Some(Bar::new(*iteration, *end)),
+            Event::Iteration(iteration) => {
+                if let Some(bar) = &mut self.0 {
+                    bar.show(iteration);
+                }
+            }
+            Event::StoppedEarly | Event::Done => self.0 = None,
+            _ => {}
+        }
+    }
+}
+
+impl Bar {
+    fn new(start: usize, end: usize) -> Self {
+        let bar = ProgressBar::new(end as u64);
         let template = "{bar:30} {pos}/{len}  {msg}  {per_sec}  {eta} left";
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
@@ -29,22 +54,20 @@ impl Progress {
         if !bar.is_hidden() {
             glog::set_bar(Some(bar.clone()));
         }
-        Progress { bar, shown: Instant::now() }
+        Bar { bar, shown: Instant::now() }
     }
 
-    /// Shows an iteration. `values` gives learning rate and loss; it is called only when the bar is about to change.
-    pub fn at(&mut self, iteration: usize, values: impl FnOnce() -> (f32, f32)) {
+    fn show(&mut self, at: &Iteration<'_>) {
         if self.bar.is_hidden() || self.shown.elapsed() < PERIOD {
             return;
         }
         self.shown = Instant::now();
-        let (rate, loss) = values();
-        self.bar.set_message(format!("lr {}  loss {}", general(rate), general(loss)));
-        self.bar.set_position(iteration as u64);
+        self.bar.set_message(format!("lr {}  loss {}", general(at.rate), general(at.smoothed_loss)));
+        self.bar.set_position(at.iteration as u64);
     }
 }
 
-impl Drop for Progress {
+impl Drop for Bar {
     fn drop(&mut self) {
         if !self.bar.is_hidden() {
             glog::set_bar(None);

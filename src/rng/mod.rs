@@ -11,7 +11,10 @@ mod fillers;
 mod mersenne;
 mod ziggurat;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 pub use fillers::fill;
 use mersenne::Mersenne;
@@ -144,6 +147,11 @@ impl SharedRandom {
     /// The engine that starts from `seed`.
     pub fn new(seed: u32) -> Self {
         SharedRandom(Arc::new(Mutex::new(Random::new(seed))))
+    }
+
+    /// The engine that starts from a seed of the moment, where none is given.
+    pub fn of_the_moment() -> Self {
+        SharedRandom::new(RandomState::new().hash_one(0) as u32)
     }
 
     /// The engine, for as long as the guard lives.

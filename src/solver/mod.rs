@@ -1,1 +1,171 @@
 //! Solvers: the training loop, learning rates, update rules, stages.
+//!
+//! [`Solver::new`] builds the nets that a solver file names; [`Solver::solve`] trains, tests and snapshots as the file says and
+//! tells its [`Observer`]s what happens. Learning rates are in `lr`, update rules in `update`.
+
+mod events;
+pub mod lr;
+mod nets;
+mod run;
+mod smoothing;
+mod snapshots;
+mod testing;
+mod update;
+mod validate;
+
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+pub use testing::Scores;
+pub use events::{Event, Iteration, NetSource, Observer, Pace, Score, TestResult};
+use lr::LearningRate;
+use nets::TestNet;
+use smoothing::SmoothedLoss;
+use update::UpdateRule;
+
+use crate::{
+    error::{Place, Result},
+    net::Net,
+    proto::SolverParameter,
+    prototxt::{Document, Locations},
+    rng::SharedRandom,
+    tensor::Buffer,
+};
+
+/// What the outside asks of a running solver, between iterations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Request {
+    /// Write a snapshot and go on.
+    Snapshot,
+    /// Stop after this iteration, with a last snapshot.
+    Stop,
+}
+
+/// Trains a net.
+pub struct Solver {
+    document: Document<SolverParameter>,
+    net: Net,
+    test_nets: Vec<TestNet>,
+    learning_rate: LearningRate,
+    update: Box<dyn UpdateRule>,
+    /// One buffer per history of the update rule, laid out as the net's parameters.
+    history: Vec<Buffer>,
+    iteration: usize,
+    smoothed: SmoothedLoss,
+    clock: Instant,
+    last_displayed: usize,
+    stopping: bool,
+    last_snapshot: Option<PathBuf>,
+    observers: Vec<Box<dyn Observer>>,
+    requests: Box<dyn FnMut() -> Option<Request> + Send>,
+}
+
+impl Solver {
+    /// Builds the nets and the state of a solver from its (upgraded) message.
+    ///
+    /// # Errors
+    /// When an option cannot be right, or a net, weights or data cannot be read; the message names file and line.
+    pub fn new(document: Document<SolverParameter>, mut observers: Vec<Box<dyn Observer>>) -> Result<Self> {
+        tell(&mut observers, &Event::Initializing(&document.message));
+        let sources = Sources::of(&document);
+        validate::check(&sources)?;
+        snapshots::check(&sources)?;
+        let at = |error: crate::Error, sources: &Sources<'_>| sources.locate(error);
+        let learning_rate = LearningRate::new(&document.message).map_err(|error| at(error, &sources))?;
+        let update = update::update_rule(&document.message).map_err(|error| at(error, &sources))?;
+        let seed = document.message.random_seed();
+        let random = if seed >= 0 { SharedRandom::new(seed as u32) } else { SharedRandom::of_the_moment() };
+        let net = nets::train_net(&sources, &random, &mut observers)?;
+        let test_nets = nets::test_nets(&sources, &net, &random, &mut observers)?;
+        tell(&mut observers, &Event::Ready);
+        let history = (0..update.histories()).map(|_| Buffer::zeros(net.parameters().data().len())).collect();
+        let window = document.message.average_loss().max(1) as usize;
+        Ok(Solver {
+            net,
+            test_nets,
+            learning_rate,
+            update,
+            history,
+            iteration: 0,
+            smoothed: SmoothedLoss::new(window),
+            clock: Instant::now(),
+            last_displayed: 0,
+            stopping: false,
+            last_snapshot: None,
+            observers,
+            requests: Box::new(|| None),
+            document,
+        })
+    }
+
+    /// From now on asks this function between iterations what the outside wants.
+    pub fn on_request(&mut self, requests: impl FnMut() -> Option<Request> + Send + 'static) {
+        self.requests = Box::new(requests);
+    }
+
+    /// Iterations done.
+    pub fn iteration(&self) -> usize {
+        self.iteration
+    }
+
+    /// The net being trained.
+    pub fn net(&self) -> &Net {
+        &self.net
+    }
+
+    /// The learning rate by iteration.
+    pub fn learning_rate(&self) -> &LearningRate {
+        &self.learning_rate
+    }
+
+    fn parameter(&self) -> &SolverParameter {
+        &self.document.message
+    }
+
+    fn sources(&self) -> Sources<'_> {
+        Sources::of(&self.document)
+    }
+}
+
+/// A solver's message and where it stands.
+struct Sources<'a> {
+    pub parameter: &'a SolverParameter,
+    pub file: &'a str,
+    pub base: Option<&'a Path>,
+    locations: &'a Locations,
+}
+
+impl<'a> Sources<'a> {
+    fn of(document: &'a Document<SolverParameter>) -> Self {
+        Sources {
+            parameter: &document.message,
+            file: &document.file,
+            base: nets::folder_of(&document.file),
+            locations: &document.locations,
+        }
+    }
+
+    /// Where a field of the solver file stands; the file alone when the field is not there.
+    fn place(&self, field: &str) -> Place {
+        self.locations.place(field)
+    }
+
+    /// Adds the place of the field that the error names.
+    fn locate(&self, error: crate::Error) -> crate::Error {
+        match &error {
+            crate::Error::Config { field, .. } => {
+                let place = self.place(field);
+                error.at(&place)
+            }
+            _ => error,
+        }
+    }
+}
+
+fn tell(observers: &mut [Box<dyn Observer>], event: &Event<'_>) {
+    for observer in observers {
+        observer.observe(event);
+    }
+}

@@ -1,20 +1,7 @@
 //! What the solver says: setup, iterations, tests, snapshots, the end.
 
 use super::weighted;
-use crate::report::number::general;
-
-/// Where a net's description came from, as Caffe's log names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NetSource<'a> {
-    /// The file in `net`.
-    Net(&'a str),
-    /// The file in `train_net` or `test_net`.
-    PhaseNet(&'a str),
-    /// The message in `net_param`.
-    NetParam,
-    /// The message in `train_net_param` or `test_net_param`.
-    PhaseNetParam,
-}
+use crate::{report::number::general, solver::NetSource};
 
 /// Before anything else; `text` is the solver's message in text format.
 pub fn initializing(text: &str) -> String {

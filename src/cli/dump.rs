@@ -1,0 +1,133 @@
+//! `rcaffe dump`: one pass through a net, every blob written to a file, for comparisons with Caffe and between versions.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use ndarray::ArrayD;
+use ndarray_npy::{NpzReader, NpzWriter};
+
+use super::{flags::PhaseName, model};
+use crate::{
+    error::{Error, Result},
+    net::Net,
+    tensor::{Blob, Buffer, Shape},
+};
+
+/// Run a net once and write all its blobs to an .npz file.
+///
+/// The file holds `data:NAME` and `diff:NAME` for every blob, `param:LAYER:I` and `param_diff:LAYER:I` for every parameter.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The net (prototxt)
+    #[arg(long, value_name = "FILE")]
+    pub model: PathBuf,
+    /// Weights to load (.caffemodel files separated by commas) [default: drawn by the fillers]
+    #[arg(long, value_name = "FILES")]
+    pub weights: Option<String>,
+    /// Arrays to set: `data:NAME` before the forward pass, `diff:NAME` before the backward pass
+    #[arg(long, value_name = "NPZ")]
+    pub inputs: Option<PathBuf>,
+    /// Phase to build the net for
+    #[arg(long, value_name = "PHASE", default_value = "TEST", ignore_case = true, hide_possible_values = true)]
+    pub phase: PhaseName,
+    /// Seed of the random engine, from which fillers and dropout draw
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u32,
+    /// Run backward too
+    #[arg(long)]
+    pub backward: bool,
+    /// The file to write
+    #[arg(long, value_name = "NPZ")]
+    pub out: PathBuf,
+}
+
+const EXAMPLES: &str = "\
+Example:
+  rcaffe dump --model net.prototxt --weights net.caffemodel --inputs in.npz --backward --out out.npz";
+
+/// Runs the command.
+///
+/// # Errors
+/// When a file cannot be read or written, or the arrays do not fit the net.
+pub fn run(args: &Args) -> Result<()> {
+    let mut net = model::build(&args.model, args.phase, None, Some(args.seed))?;
+    if let Some(weights) = &args.weights {
+        model::load(&mut net, weights)?;
+    }
+    let inputs = args.inputs.as_deref().map_or_else(|| Ok(Vec::new()), read_arrays)?;
+    set(&mut net, &inputs, "data:", Blob::data)?;
+    net.forward()?;
+    if args.backward {
+        net.clear_gradients();
+        set(&mut net, &inputs, "diff:", Blob::diff)?;
+        net.backward()?;
+    }
+    write_arrays(&args.out, &arrays_of(&net))
+}
+
+type Named = (String, ArrayD<f32>);
+
+/// All blobs and parameters of a net by the names of this file format.
+fn arrays_of(net: &Net) -> Vec<Named> {
+    let mut arrays = Vec::new();
+    for name in net.blob_names() {
+        if let Some(blob) = net.blob(name) {
+            arrays.push((format!("data:{name}"), blob.data_array()));
+            arrays.push((format!("diff:{name}"), blob.diff_array()));
+        }
+    }
+    for (layer, name) in net.layer_names().enumerate() {
+        for (index, parameter) in net.layer_parameters(layer).iter().enumerate() {
+            arrays.push((format!("param:{name}:{index}"), parameter.data_array()));
+            arrays.push((format!("param_diff:{name}:{index}"), parameter.diff_array()));
+        }
+    }
+    // In-place layers make a blob name appear once per layer.
+    arrays.sort_by(|a, b| a.0.cmp(&b.0));
+    arrays.dedup_by(|a, b| a.0 == b.0);
+    arrays
+}
+
+fn set(net: &mut Net, arrays: &[Named], prefix: &str, of: fn(&Blob) -> &Buffer) -> Result<()> {
+    for (key, array) in arrays {
+        let Some(name) = key.strip_prefix(prefix) else { continue };
+        let shape = Shape::from(array.shape());
+        let blob = net.blob(name).ok_or_else(|| Error::shape(format!("{key}: the net has no blob {name:?}")))?;
+        if *blob.shape() != shape {
+            if prefix != "data:" {
+                return Err(Error::shape(format!("{key} has shape {shape}, the blob has {}", blob.shape())));
+            }
+            net.reshape_input(name, &shape)?;
+        }
+        // The blob was found just now.
+        let Some(blob) = net.blob(name) else { continue };
+        of(blob).host_mut().iter_mut().zip(array.iter()).for_each(|(value, &new)| *value = new);
+    }
+    Ok(())
+}
+
+fn read_arrays(path: &Path) -> Result<Vec<Named>> {
+    let unreadable = |why: &dyn std::fmt::Display| Error::data(path.display().to_string(), format!("no .npz of f32 arrays: {why}"));
+    let file = File::open(path).map_err(|cause| Error::io(path, cause))?;
+    let mut archive = NpzReader::new(file).map_err(|error| unreadable(&error))?;
+    let names = archive.names().map_err(|error| unreadable(&error))?;
+    let read = |name: String| {
+        let array = archive.by_name(&name).map_err(|error| unreadable(&format!("{name}: {error}")))?;
+        Ok((name.trim_end_matches(".npy").to_string(), array))
+    };
+    names.into_iter().map(read).collect()
+}
+
+fn write_arrays(path: &Path, arrays: &[Named]) -> Result<()> {
+    let unwritable = |error: ndarray_npy::WriteNpzError| Error::io(path, std::io::Error::other(error));
+    let file = File::create(path).map_err(|cause| Error::io(path, cause))?;
+    let mut archive = NpzWriter::new(file);
+    for (name, array) in arrays {
+        archive.add_array(name.as_str(), array).map_err(unwritable)?;
+    }
+    archive.finish().map_err(unwritable)?;
+    Ok(())
+}

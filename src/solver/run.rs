@@ -1,0 +1,209 @@
+//! The training loop.
+
+use std::time::Instant;
+
+use super::{Event, Iteration, Pace, Request, Solver, nets::end_of, tell, update::Step};
+use crate::{
+    error::{Error, Result},
+    ops::{
+        reduce,
+        update::{Preparation, Regularization, scale},
+    },
+    tensor::Device,
+};
+
+impl Solver {
+    /// Trains to `max_iter` with tests and snapshots as the solver file says, from the iteration that was reached.
+    ///
+    /// # Errors
+    /// When a layer, a test or a snapshot fails, or the loss stops being a number.
+    pub fn solve(&mut self) -> Result<()> {
+        let end = end_of(self.parameter()).ok_or_else(|| {
+            Error::config("max_iter", "is not given: the iteration to end at").at(&self.sources().place("max_iter"))
+        })?;
+        let policy = self.learning_rate.policy_at(self.iteration).to_string();
+        let (net, iteration) = (self.net.name().to_string(), self.iteration);
+        self.tell(&Event::Solving { net: &net, policy: &policy, iteration, end });
+        let start = self.begin();
+        while self.iteration < end && !self.stopping {
+            if self.test_is_due() && (self.iteration > 0 || self.parameter().test_initialization()) {
+                self.test_all()?;
+            }
+            if !self.stopping {
+                self.iterate(start)?;
+                self.answer_requests()?;
+            }
+        }
+        self.finish(start)
+    }
+
+    /// Begins a run at the present iteration: the clock and the smoothed loss start afresh. Returns the iteration.
+    pub fn begin(&mut self) -> usize {
+        self.smoothed = super::SmoothedLoss::new(self.parameter().average_loss().max(1) as usize);
+        self.clock = Instant::now();
+        self.stopping = false;
+        self.iteration
+    }
+
+    /// One iteration of the run that began at `start`: `iter_size` passes forward and backward, then the update. Returns the
+    /// loss.
+    ///
+    /// # Errors
+    /// When a layer fails or the loss stops being a number.
+    pub fn iterate(&mut self, start: usize) -> Result<f32> {
+        self.announce_stage();
+        self.net.clear_gradients();
+        let display = divides(self.parameter().display(), self.iteration);
+        self.net.debug_info = display && self.parameter().debug_info();
+        let passes = self.parameter().iter_size().max(1);
+        let mut loss = 0.0;
+        for _ in 0..passes {
+            loss += self.net.forward()?;
+            self.net.backward()?;
+        }
+        loss /= passes as f32;
+        self.check_finite(loss)?;
+        self.smoothed.add(loss, self.iteration - start);
+        let rate = self.learning_rate.rate(self.iteration);
+        self.tell_iteration(display, loss, rate);
+        self.apply_update(rate);
+        self.iteration += 1;
+        Ok(loss)
+    }
+
+    fn tell_iteration(&mut self, display: bool, loss: f32, rate: f32) {
+        let pace =
+            Pace { seconds: self.clock.elapsed().as_secs_f32(), iterations: self.iteration.abs_diff(self.last_displayed) };
+        if display {
+            self.clock = Instant::now();
+            self.last_displayed = self.iteration;
+        }
+        let event = Event::Iteration(Iteration {
+            iteration: self.iteration,
+            display,
+            loss,
+            smoothed_loss: self.smoothed.value(),
+            rate,
+            pace,
+            net: &self.net,
+        });
+        tell(&mut self.observers, &event);
+    }
+
+    fn apply_update(&mut self, rate: f32) {
+        self.clip_gradients();
+        let parameter = &self.document.message;
+        let regularization =
+            if parameter.regularization_type() == "L1" { Regularization::L1 } else { Regularization::L2 };
+        let weight_decay = self.learning_rate.weight_decay(self.iteration);
+        let momentum = self.learning_rate.momentum(self.iteration);
+        let mut start = 0;
+        for learnable in self.net.parameters().learnable() {
+            let count = learnable.blob.count();
+            let history: Vec<_> = self.history.iter().map(|history| history.slice(start, count)).collect();
+            start += count;
+            self.update.update(&Step {
+                device: Device::default(),
+                data: learnable.blob.data(),
+                diff: learnable.blob.diff(),
+                history: &history,
+                preparation: Preparation {
+                    scale: 1.0 / parameter.iter_size().max(1) as f32,
+                    decay: weight_decay * learnable.decay_mult,
+                    regularization,
+                },
+                rate: rate * learnable.lr_mult,
+                momentum,
+                iteration: self.iteration,
+            });
+        }
+    }
+
+    fn clip_gradients(&mut self) {
+        let limit = self.parameter().clip_gradients();
+        if limit < 0.0 {
+            return;
+        }
+        let learnable = self.net.parameters().learnable();
+        let squares: f32 = learnable.iter().map(|one| reduce::sum_of_squares(&one.blob.diff().host())).sum();
+        let norm = squares.sqrt();
+        if norm > limit {
+            let factor = limit / norm;
+            scale(Device::default(), self.net.parameters().diff(), factor);
+            self.tell(&Event::Clipped { norm, limit, factor });
+        }
+    }
+
+    fn answer_requests(&mut self) -> Result<()> {
+        let request = (self.requests)();
+        if divides(self.parameter().snapshot(), self.iteration) || request == Some(Request::Snapshot) {
+            self.snapshot()?;
+        }
+        self.stopping |= request == Some(Request::Stop);
+        Ok(())
+    }
+
+    /// The end of a run as Caffe has it: a last snapshot, a last loss, a last test pass, where their intervals ask for them.
+    fn finish(&mut self, start: usize) -> Result<()> {
+        let written = divides(self.parameter().snapshot(), self.iteration);
+        if self.parameter().snapshot_after_train() && !written {
+            self.snapshot()?;
+        }
+        if self.stopping {
+            self.tell(&Event::StoppedEarly);
+            return Ok(());
+        }
+        if divides(self.parameter().display(), self.iteration) {
+            let loss = self.net.forward()?;
+            self.smoothed.add(loss, self.iteration - start);
+            let (iteration, loss) = (self.iteration, self.smoothed.value());
+            self.tell(&Event::LastLoss { iteration, loss });
+        }
+        if self.test_is_due() {
+            self.test_all()?;
+        }
+        self.tell(&Event::Done);
+        Ok(())
+    }
+
+    fn announce_stage(&mut self) {
+        let iteration = self.iteration;
+        if let Some(step) = self.learning_rate.multistep_at(iteration) {
+            self.tell(&Event::Multistep { iteration, step });
+        }
+        if let Some((stage, stages)) = self.learning_rate.stage_beginning_at(iteration) {
+            let policy = self.learning_rate.policy_at(iteration).to_string();
+            let end = self.learning_rate.stage_end(stage);
+            self.tell(&Event::Stage { stage, stages, iteration, end, policy: &policy });
+        }
+    }
+
+    /// A loss that is no number ends the run, naming the first layer whose output is none.
+    fn check_finite(&self, loss: f32) -> Result<()> {
+        if loss.is_finite() {
+            return Ok(());
+        }
+        let rate = self.learning_rate.rate(self.iteration.saturating_sub(1));
+        let culprit = self.net.first_non_finite().map_or_else(String::new, |place| format!(", first in {place}"));
+        let snapshot = match &self.last_snapshot {
+            Some(path) => format!("; last good snapshot: {}", path.display()),
+            None => String::new(),
+        };
+        let message =
+            format!("the loss is {loss}{culprit} (lr {rate}); try a lower base_lr or max_lr, or clip_gradients{snapshot}");
+        Err(Error::NonFinite { iteration: self.iteration, message })
+    }
+
+    fn test_is_due(&self) -> bool {
+        divides(self.parameter().test_interval(), self.iteration)
+    }
+
+    pub(super) fn tell(&mut self, event: &Event<'_>) {
+        tell(&mut self.observers, event);
+    }
+}
+
+/// Whether an interval is set and ends at this iteration.
+fn divides(interval: i32, iteration: usize) -> bool {
+    interval > 0 && iteration.is_multiple_of(interval as usize)
+}

@@ -1,0 +1,120 @@
+//! A solver's state to disk and back.
+
+use std::path::{Path, PathBuf};
+
+use super::{Event, Solver, Sources};
+use crate::{
+    error::{Error, Result},
+    proto::{BlobProto, SolverState, solver_parameter::SnapshotFormat},
+    snapshot::{check_writable, read_state, read_weights, write_state, write_weights},
+    tensor::Blob,
+};
+
+impl Solver {
+    /// Writes `PREFIX_iter_N.caffemodel` and `PREFIX_iter_N.solverstate`, each through a temporary file.
+    ///
+    /// # Errors
+    /// When a file cannot be written; snapshots written before stay as they are.
+    pub fn snapshot(&mut self) -> Result<()> {
+        let (weights, state) = (self.snapshot_path("caffemodel"), self.snapshot_path("solverstate"));
+        self.tell(&Event::SnapshotWeights(&weights));
+        write_weights(&self.net.to_message(self.parameter().snapshot_diff()), &weights)?;
+        self.tell(&Event::SnapshotState(&state));
+        write_state(&self.state(&weights), &state)?;
+        self.last_snapshot = Some(state);
+        Ok(())
+    }
+
+    /// Continues from a `.solverstate`: iteration, history, and the weights that it names (beside it, when the name as written
+    /// is not there).
+    ///
+    /// # Errors
+    /// When a file cannot be read or belongs to another net.
+    pub fn restore(&mut self, path: &Path) -> Result<()> {
+        let state = read_state(path)?;
+        if let Some(name) = &state.learned_net {
+            let weights = beside(Path::new(name), path);
+            self.net.copy_weights(&read_weights(&weights)?, &weights.display().to_string())?;
+        }
+        self.tell(&Event::RestoringHistory);
+        self.restore_history(&state.history, path)?;
+        self.iteration = state.iter().max(0) as usize;
+        self.last_displayed = self.iteration;
+        self.last_snapshot = Some(path.to_path_buf());
+        Ok(())
+    }
+
+    fn restore_history(&mut self, history: &[BlobProto], path: &Path) -> Result<()> {
+        let learnable = self.net.parameters().learnable();
+        let wanted = learnable.len() * self.history.len();
+        if history.len() != wanted {
+            let message = format!(
+                "holds {} history blobs, this solver has {wanted}; is this the snapshot of another net or solver type?",
+                history.len()
+            );
+            return Err(Error::data(path.display().to_string(), message));
+        }
+        for (set, messages) in self.history.iter().zip(history.chunks(learnable.len().max(1))) {
+            let mut start = 0;
+            for (one, message) in learnable.iter().zip(messages) {
+                let values = message.values();
+                if !message.fits(one.blob.shape()) || values.len() != one.blob.count() {
+                    let message = format!(
+                        "history of parameter {:?} of layer {:?} has shape {}, the parameter has {}",
+                        one.name,
+                        one.layer,
+                        message.dims(),
+                        one.blob.shape()
+                    );
+                    return Err(Error::data(path.display().to_string(), message));
+                }
+                set.slice(start, values.len()).host_mut().copy_from_slice(&values);
+                start += values.len();
+            }
+        }
+        Ok(())
+    }
+
+    fn state(&self, weights: &Path) -> SolverState {
+        let mut history = Vec::new();
+        for set in &self.history {
+            let mut start = 0;
+            for one in self.net.parameters().learnable() {
+                let values = set.slice(start, one.blob.count());
+                start += one.blob.count();
+                history.push(Blob::from_buffers(one.blob.shape().clone(), values.clone(), values).to_message(false));
+            }
+        }
+        SolverState {
+            iter: Some(self.iteration as i32),
+            learned_net: Some(weights.display().to_string()),
+            history,
+            current_step: Some(self.learning_rate.steps_taken(self.iteration.saturating_sub(1)) as i32),
+        }
+    }
+
+    fn snapshot_path(&self, extension: &str) -> PathBuf {
+        PathBuf::from(format!("{}_iter_{}.{extension}", self.parameter().snapshot_prefix(), self.iteration))
+    }
+}
+
+/// Refuses snapshots that could not be written when they are due.
+pub(super) fn check(sources: &Sources<'_>) -> Result<()> {
+    let parameter = sources.parameter;
+    if parameter.snapshot() == 0 && !parameter.snapshot_after_train() {
+        return Ok(());
+    }
+    if parameter.snapshot_format() == SnapshotFormat::Hdf5 {
+        let message = "HDF5 snapshots are not supported by this version; leave the field out for binary ones";
+        return Err(sources.config("snapshot_format", message));
+    }
+    check_writable(parameter.snapshot_prefix()).map_err(|error| error.at(&sources.place("snapshot_prefix")))
+}
+
+/// The file as named, or the one of the same name in the folder of `reference`.
+fn beside(named: &Path, reference: &Path) -> PathBuf {
+    match (named.exists(), named.file_name(), reference.parent()) {
+        (false, Some(name), Some(folder)) => folder.join(name),
+        _ => named.to_path_buf(),
+    }
+}

@@ -110,7 +110,8 @@ fn set(net: &mut Net, arrays: &[Named], prefix: &str, of: fn(&Blob) -> &Buffer) 
 }
 
 fn read_arrays(path: &Path) -> Result<Vec<Named>> {
-    let unreadable = |why: &dyn std::fmt::Display| Error::data(path.display().to_string(), format!("no .npz of f32 arrays: {why}"));
+    let unreadable =
+        |why: &dyn std::fmt::Display| Error::data(path.display().to_string(), format!("no .npz of f32 arrays: {why}"));
     let file = File::open(path).map_err(|cause| Error::io(path, cause))?;
     let mut archive = NpzReader::new(file).map_err(|error| unreadable(&error))?;
     let names = archive.names().map_err(|error| unreadable(&error))?;

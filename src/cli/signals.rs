@@ -20,7 +20,10 @@ use crate::{
 ///
 /// # Errors
 /// When the system does not let signals be watched.
-pub fn requests(sigint: SignalEffect, sighup: SignalEffect) -> Result<impl FnMut() -> Option<Request> + Send + 'static> {
+pub fn requests(
+    sigint: SignalEffect,
+    sighup: SignalEffect,
+) -> Result<impl FnMut() -> Option<Request> + Send + 'static> {
     let unwatchable = |cause| Error::io("signals", cause);
     let watch = |signal, effect| -> Result<(Arc<AtomicBool>, SignalEffect)> {
         let raised = Arc::new(AtomicBool::new(false));

@@ -93,7 +93,9 @@ impl Transform {
             }
             Mean::Values(values) if values.len() != 1 && values.len() != channels => {
                 let count = values.len();
-                return Err(format!("has {channels} channels, transform_param.mean_value is given {count} times: give one, or one per channel"));
+                return Err(format!(
+                    "has {channels} channels, transform_param.mean_value is given {count} times: give one, or one per channel"
+                ));
             }
             _ => {}
         }
@@ -297,8 +299,10 @@ mod tests {
             ..BlobProto::default()
         };
         mean::write(&blob, &folder.path().join("mean.binaryproto")).unwrap();
-        let mut parameter =
-            TransformationParameter { mean_file: Some("mean.binaryproto".into()), ..TransformationParameter::default() };
+        let mut parameter = TransformationParameter {
+            mean_file: Some("mean.binaryproto".into()),
+            ..TransformationParameter::default()
+        };
         let mut transform = Transform::new(&parameter, Phase::Test, Some(folder.path())).unwrap();
         assert_eq!(apply(&mut transform, [1, 1, 2], &[5, 5]), [4.0, 3.0]);
         assert!(transform.shape([1, 2, 2]).unwrap_err().contains("mean_file 1×1×2"));

@@ -104,6 +104,12 @@ fn descriptor<T: Name>() -> MessageDescriptor {
 
 #[cfg(test)]
 mod tests;
-pub fn print_net(_: &crate::proto::NetParameter) -> String { String::new() }
-pub fn print_solver(_: &crate::proto::SolverParameter) -> String { String::new() }
-pub fn upgrade_net(_: &mut crate::proto::NetParameter, _: &str) -> crate::Result<()> { Ok(()) }
+pub fn print_net(_: &crate::proto::NetParameter) -> String {
+    String::new()
+}
+pub fn print_solver(_: &crate::proto::SolverParameter) -> String {
+    String::new()
+}
+pub fn upgrade_net(_: &mut crate::proto::NetParameter, _: &str) -> crate::Result<()> {
+    Ok(())
+}

@@ -49,7 +49,8 @@ impl Observer for CaffeLog {
 
 impl CaffeLog {
     fn iteration(&self, event: &Iteration<'_>) {
-        let per_second = event.pace.iterations as f32 / if event.pace.seconds == 0.0 { 1.0 } else { event.pace.seconds };
+        let per_second =
+            event.pace.iterations as f32 / if event.pace.seconds == 0.0 { 1.0 } else { event.pace.seconds };
         let (iteration, seconds) = (event.iteration, event.pace.seconds);
         info!("{}", lines::iteration(iteration, per_second, seconds, self.display, event.smoothed_loss));
         let mut number = 0;

@@ -4,8 +4,8 @@ mod atomic;
 
 use std::{fs, path::Path};
 
-use atomic::write_atomically;
 pub use atomic::check_writable;
+use atomic::write_atomically;
 use prost::Message;
 
 use crate::{

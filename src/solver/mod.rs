@@ -18,11 +18,11 @@ use std::{
     time::Instant,
 };
 
-pub use testing::Scores;
 pub use events::{Event, Iteration, NetSource, Observer, Pace, Score, TestResult};
 use lr::LearningRate;
 use nets::TestNet;
 use smoothing::SmoothedLoss;
+pub use testing::Scores;
 use update::UpdateRule;
 
 use crate::{

@@ -25,7 +25,11 @@ pub(super) struct TestNet {
 }
 
 /// Builds the training net, with the weights that `weights` names.
-pub(super) fn train_net(sources: &Sources<'_>, random: &SharedRandom, observers: &mut [Box<dyn Observer>]) -> Result<Net> {
+pub(super) fn train_net(
+    sources: &Sources<'_>,
+    random: &SharedRandom,
+    observers: &mut [Box<dyn Observer>],
+) -> Result<Net> {
     let parameter = sources.parameter;
     let given: Vec<NetSource<'_>> = [
         parameter.train_net_param.as_ref().map(|_| NetSource::PhaseNetParam),
@@ -37,7 +41,8 @@ pub(super) fn train_net(sources: &Sources<'_>, random: &SharedRandom, observers:
     .flatten()
     .collect();
     let &[source] = given.as_slice() else {
-        let message = if given.is_empty() { "name the net to train" } else { "only one of them may name the net to train" };
+        let message =
+            if given.is_empty() { "name the net to train" } else { "only one of them may name the net to train" };
         return Err(sources.config("net", format!("{message}: one of net, net_param, train_net, train_net_param")));
     };
     tell(observers, &Event::CreatingTrainNet(source));
@@ -75,7 +80,8 @@ fn test_sources<'a>(sources: &Sources<'a>) -> Result<Vec<Listed<'a>>> {
         parameter.test_net_param.iter().map(|net| (NetSource::PhaseNetParam, Some(net))).collect();
     listed.extend(parameter.test_net.iter().map(|file| (NetSource::PhaseNet(file.as_str()), None)));
     let (own, wanted) = (listed.len(), parameter.test_iter.len());
-    let shared = parameter.net.as_deref().map(NetSource::Net).or(parameter.net_param.as_ref().map(|_| NetSource::NetParam));
+    let shared =
+        parameter.net.as_deref().map(NetSource::Net).or(parameter.net_param.as_ref().map(|_| NetSource::NetParam));
     let fits = if shared.is_some() { wanted >= own } else { wanted == own };
     if !fits {
         let message = format!("is given {wanted} times for {own} test nets; give the number of batches of each");
@@ -109,8 +115,9 @@ fn build(
 ) -> Result<Net> {
     let (mut message, file) = match (source, inline) {
         (NetSource::Net(name) | NetSource::PhaseNet(name), _) => {
-            let document = read_net(&resolve(name, sources.base))
-                .map_err(|error| error.at(&sources.place(if matches!(source, NetSource::Net(_)) { "net" } else { "train_net" })))?;
+            let document = read_net(&resolve(name, sources.base)).map_err(|error| {
+                error.at(&sources.place(if matches!(source, NetSource::Net(_)) { "net" } else { "train_net" }))
+            })?;
             (document.message, document.file)
         }
         (_, Some(inline)) => (inline.clone(), sources.file.to_string()),

@@ -72,8 +72,10 @@ impl Solver {
     }
 
     fn tell_iteration(&mut self, display: bool, loss: f32, rate: f32) {
-        let pace =
-            Pace { seconds: self.clock.elapsed().as_secs_f32(), iterations: self.iteration.abs_diff(self.last_displayed) };
+        let pace = Pace {
+            seconds: self.clock.elapsed().as_secs_f32(),
+            iterations: self.iteration.abs_diff(self.last_displayed),
+        };
         if display {
             self.clock = Instant::now();
             self.last_displayed = self.iteration;
@@ -189,8 +191,9 @@ impl Solver {
             Some(path) => format!("; last good snapshot: {}", path.display()),
             None => String::new(),
         };
-        let message =
-            format!("the loss is {loss}{culprit} (lr {rate}); try a lower base_lr or max_lr, or clip_gradients{snapshot}");
+        let message = format!(
+            "the loss is {loss}{culprit} (lr {rate}); try a lower base_lr or max_lr, or clip_gradients{snapshot}"
+        );
         Err(Error::NonFinite { iteration: self.iteration, message })
     }
 

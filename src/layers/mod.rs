@@ -3,8 +3,19 @@
 //! A layer knows Caffe: options, shapes, which gradient goes where. Arithmetic is in [`crate::ops`]. One file per layer; to
 //! add one, write the file, then a row in `TABLE`.
 
+mod concat;
+mod eltwise;
+mod flatten;
+mod joints;
+mod neuron;
 mod pooling;
+mod power;
 mod relu;
+mod reshape;
+mod sigmoid;
+mod slice;
+mod split;
+mod tanh;
 #[cfg(test)]
 #[allow(dead_code, reason = "each layer uses a part of it")]
 mod testing;
@@ -274,8 +285,17 @@ pub const ANY: usize = usize::MAX;
 /// All layer types, by name.
 #[rustfmt::skip]
 pub static TABLE: &[LayerType] = &[
+    LayerType { name: "Concat", bottoms: 1..=ANY, tops: Tops::Count(1..=1), summary: "several blobs one behind the other along an axis", new: concat::Concat::new_layer },
+    LayerType { name: "Eltwise", bottoms: 2..=ANY, tops: Tops::Count(1..=1), summary: "product, weighted sum or maximum of several blobs", new: eltwise::Eltwise::new_layer },
+    LayerType { name: "Flatten", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "several axes become one", new: flatten::Flatten::new_layer },
     LayerType { name: "Pooling", bottoms: 1..=1, tops: Tops::Count(1..=2), summary: "largest or mean value of each window", new: pooling::Pooling::new_layer },
-    LayerType { name: "ReLU", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "max(x, 0), or leaky", new: relu::Relu::new_layer },
+    LayerType { name: "Power", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "(shift + scale·x)^power", new: power::new_layer },
+    LayerType { name: "ReLU", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "max(x, 0), or leaky", new: relu::new_layer },
+    LayerType { name: "Reshape", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "the same values in another shape", new: reshape::Reshape::new_layer },
+    LayerType { name: "Sigmoid", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "1 / (1 + e⁻ˣ)", new: sigmoid::new_layer },
+    LayerType { name: "Slice", bottoms: 1..=1, tops: Tops::Count(1..=ANY), summary: "cuts a blob along an axis", new: slice::Slice::new_layer },
+    LayerType { name: "Split", bottoms: 1..=1, tops: Tops::Count(1..=ANY), summary: "one blob for several readers", new: split::Split::new_layer },
+    LayerType { name: "TanH", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "hyperbolic tangent", new: tanh::new_layer },
 ];
 
 /// The row of a layer type.

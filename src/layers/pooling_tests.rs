@@ -115,7 +115,7 @@ fn plain(
 ) -> [Vec<f32>; 2] {
     let (kernel, stride, pad) = (options.kernel_size() as i64, options.stride() as i64, options.pad() as i64);
     let (mut y, mut dx) = (Vec::new(), vec![0.0; x.len()]);
-    for place in 0..dy.len() {
+    for (place, &dy) in dy.iter().enumerate() {
         let (plane, ph, pw) = (place / (output[2] * output[3]), place / output[3] % output[2], place % output[3]);
         let (top, left) = (ph as i64 * stride - pad, pw as i64 * stride - pad);
         let bottom = (top + kernel).min(height as i64 + pad);
@@ -134,11 +134,11 @@ fn plain(
         if options.pool() == PoolMethod::Max {
             let best = best.expect("the test's windows are not empty");
             y.push(x[best]);
-            dx[best] += dy[place];
+            dx[best] += dy;
         } else {
             let size = ((bottom - top) * (right - left)) as f32;
             y.push(sum / size);
-            cells.iter().for_each(|&cell| dx[cell] += dy[place] / size);
+            cells.iter().for_each(|&cell| dx[cell] += dy / size);
         }
     }
     [y, dx]

@@ -9,45 +9,18 @@
 
 use crate::{
     error::Result,
-    layers::{Io, Layer},
-    ops::activation::{self, Activation},
+    layers::{Layer, neuron::Neuron},
+    ops::activation::Activation,
     proto::LayerParameter,
 };
 
-/// The layer; see the module's text.
-pub struct Relu {
-    function: Activation,
-}
-
-impl Relu {
-    /// Reads the options.
-    ///
-    /// # Errors
-    /// None: every value is allowed.
-    pub fn new_layer(layer: &LayerParameter) -> Result<Box<dyn Layer>> {
-        let options = layer.relu_param.unwrap_or_default();
-        Ok(Box::new(Relu { function: Activation::Relu { negative_slope: options.negative_slope() } }))
-    }
-}
-
-impl Layer for Relu {
-    fn reshape(&mut self, io: &mut Io<'_>) -> Result<()> {
-        io.set_top_shape_like(0, 0);
-        Ok(())
-    }
-
-    fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
-        activation::forward(io.device(), self.function, io.bottom(0).data(), io.top(0).data());
-        Ok(())
-    }
-
-    fn backward(&mut self, io: &mut Io<'_>) -> Result<()> {
-        if io.wants_bottom_gradient(0) {
-            let (x, y) = (io.bottom(0), io.top(0));
-            activation::backward(io.device(), self.function, x.data(), y.data(), y.diff(), x.diff());
-        }
-        Ok(())
-    }
+/// Reads the options.
+///
+/// # Errors
+/// None: every value is allowed.
+pub fn new_layer(layer: &LayerParameter) -> Result<Box<dyn Layer>> {
+    let options = layer.relu_param.unwrap_or_default();
+    Ok(Neuron::boxed(Activation::Relu { negative_slope: options.negative_slope() }))
 }
 
 #[cfg(test)]

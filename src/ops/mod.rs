@@ -2,7 +2,9 @@
 
 pub mod activation;
 pub mod elementwise;
+pub mod eltwise;
 pub mod math;
+pub mod movement;
 pub mod pool;
 pub mod reduce;
 pub mod update;

@@ -7,6 +7,49 @@ use crate::tensor::{Buffer, Device};
 /// A function of one value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Activation {
+    /// |x|.
+    AbsVal,
+    /// ln(1 + eˣ).
+    Bnll,
+    /// x, held between two bounds.
+    Clip {
+        /// The lower bound.
+        min: f32,
+        /// The upper bound.
+        max: f32,
+    },
+    /// x where x > 0, α·(eˣ − 1) elsewhere.
+    Elu {
+        /// Minus the limit for x → −∞.
+        alpha: f32,
+    },
+    /// `outer` · e^(`inner`·x).
+    Exp {
+        /// Factor of the exponent.
+        inner: f32,
+        /// Factor of the result.
+        outer: f32,
+    },
+    /// `outer` · ln(`scale`·x + `shift`).
+    Log {
+        /// Factor of x.
+        scale: f32,
+        /// What is added to it.
+        shift: f32,
+        /// Factor of the result.
+        outer: f32,
+        /// Factor of the gradient, `scale · outer` up to rounding.
+        slope: f32,
+    },
+    /// (`shift` + `scale`·x)^`power`.
+    Power {
+        /// The exponent.
+        power: f32,
+        /// Factor of x.
+        scale: f32,
+        /// What is added to it.
+        shift: f32,
+    },
     /// x where x > 0, `negative_slope`·x elsewhere.
     Relu {
         /// The slope below 0; 0 in the plain function.
@@ -16,6 +59,22 @@ pub enum Activation {
     Sigmoid,
     /// The hyperbolic tangent.
     TanH,
+    /// 1 where x > `threshold`, 0 elsewhere; it has no gradient.
+    Threshold {
+        /// The value to exceed.
+        threshold: f32,
+    },
+}
+
+impl Activation {
+    /// Whether the gradient can be had when y was written over x: from y alone, or from the sign that both share.
+    pub fn works_in_place(&self) -> bool {
+        match self {
+            Activation::Power { power, scale, .. } => *power == 1.0 || *power * *scale == 0.0,
+            Activation::AbsVal | Activation::Bnll | Activation::Clip { .. } | Activation::Log { .. } => false,
+            _ => true,
+        }
+    }
 }
 
 /// y = f(x); `y` may be the memory of `x`.
@@ -26,9 +85,16 @@ pub fn forward(device: Device, function: Activation, x: &Buffer, y: &Buffer) {
 }
 
 /// dx = dy · f'(x), from x or y = f(x), whichever gives it with less work; `dx` may be the memory of `dy`. Where y was
-/// computed in place, `x` is `y`.
+/// computed in place, `x` is `y`, see [`Activation::works_in_place`].
 pub fn backward(device: Device, function: Activation, x: &Buffer, y: &Buffer, dy: &Buffer, dx: &Buffer) {
     match device {
         Device::Cpu => cpu::backward(function, x, y, dy, dx),
+    }
+}
+
+/// dx = dy · (β·y + σ·(1 − β·y)), the gradient of y = x·σ with σ = sigmoid(β·x).
+pub fn swish_backward(device: Device, beta: f32, y: &Buffer, sigmoid: &Buffer, dy: &Buffer, dx: &Buffer) {
+    match device {
+        Device::Cpu => cpu::swish_backward(beta, y, sigmoid, dy, dx),
     }
 }

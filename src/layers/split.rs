@@ -1,0 +1,78 @@
+//! `Split`: one blob for several readers. Nets put it in by themselves wherever a blob is read more than once.
+//!
+//! No options. Bottom: x. Tops: one or more that are x's memory, each with a gradient of its own; x's gradient is their sum,
+//! added up from the first to the last.
+
+use crate::{
+    error::Result,
+    layers::{Io, Layer},
+    ops::elementwise,
+    proto::LayerParameter,
+};
+
+/// The layer; see the module's text.
+pub struct Split;
+
+impl Split {
+    /// Makes the layer.
+    ///
+    /// # Errors
+    /// None: there are no options.
+    pub fn new_layer(_layer: &LayerParameter) -> Result<Box<dyn Layer>> {
+        Ok(Box::new(Split))
+    }
+}
+
+impl Layer for Split {
+    fn reshape(&mut self, io: &mut Io<'_>) -> Result<()> {
+        io.refuse_in_place()?;
+        for top in 0..io.tops.len() {
+            io.set_top_shape_like(top, 0);
+            io.share_data(top, 0);
+        }
+        Ok(())
+    }
+
+    fn forward(&mut self, _io: &mut Io<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn backward(&mut self, io: &mut Io<'_>) -> Result<()> {
+        if !io.wants_bottom_gradient(0) {
+            return Ok(());
+        }
+        let (device, dx) = (io.device(), io.bottom(0).diff());
+        if io.tops.len() == 1 {
+            elementwise::copy(device, io.top(0).diff(), dx);
+            return Ok(());
+        }
+        elementwise::add(device, io.top(0).diff(), io.top(1).diff(), dx);
+        for top in 2..io.tops.len() {
+            elementwise::add(device, io.top(top).diff(), dx, dx);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        layers::testing::{GradientCheck, Trial, values},
+        proto::LayerParameter,
+    };
+
+    #[test]
+    fn readers_see_one_memory_and_their_gradients_add_up() {
+        let message = LayerParameter { r#type: Some("Split".into()), ..Default::default() };
+        for tops in [1, 2, 3] {
+            let mut trial = Trial::of(&message).bottom([2, 3], values(6, 1)).tops(tops).run().unwrap();
+            for top in 0..tops {
+                assert!(trial.top_blob(top).data().is_same(trial.bottom_blob(0).data()));
+                trial.set_top_diff(top, &[10_f32.powi(top as i32); 6]);
+            }
+            trial.backward().unwrap();
+            assert_eq!(trial.bottom_diff(0), [[0.0, 1.0, 11.0, 111.0][tops]; 6]);
+            GradientCheck::default().run_each(&mut trial);
+        }
+    }
+}

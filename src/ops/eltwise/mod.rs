@@ -1,0 +1,46 @@
+//! Several operands into one, value by value: what `elementwise` has not.
+
+mod cpu;
+
+use crate::tensor::{Buffer, Device};
+
+/// Which operand gave the largest value, value by value.
+#[derive(Debug, Default)]
+pub struct Winners {
+    operands: Vec<u32>,
+}
+
+impl Winners {
+    /// Makes room for `count` values.
+    pub fn resize(&mut self, count: usize) {
+        self.operands.resize(count, 0);
+    }
+}
+
+/// y = `factors[0]`·a + `factors[1]`·b.
+pub fn weighted_sum(device: Device, factors: [f32; 2], a: &Buffer, b: &Buffer, y: &Buffer) {
+    match device {
+        Device::Cpu => cpu::weighted_sum(factors, a, b, y),
+    }
+}
+
+/// y = a where a > b, else b; the winners are operands 0 and 1.
+pub fn maximum(device: Device, a: &Buffer, b: &Buffer, y: &Buffer, winners: &mut Winners) {
+    match device {
+        Device::Cpu => cpu::maximum(&a.host(), &b.host(), &mut y.host_mut(), &mut winners.operands),
+    }
+}
+
+/// y = x where x > y; there operand `operand` wins.
+pub fn raise(device: Device, x: &Buffer, operand: usize, y: &Buffer, winners: &mut Winners) {
+    match device {
+        Device::Cpu => cpu::raise(&x.host(), operand as u32, &mut y.host_mut(), &mut winners.operands),
+    }
+}
+
+/// dx = dy where `operand` won, else 0.
+pub fn winner_gradient(device: Device, winners: &Winners, operand: usize, dy: &Buffer, dx: &Buffer) {
+    match device {
+        Device::Cpu => cpu::winner_gradient(&winners.operands, operand as u32, &dy.host(), &mut dx.host_mut()),
+    }
+}

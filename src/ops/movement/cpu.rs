@@ -1,0 +1,42 @@
+//! Moving values on the host, parallel over runs.
+
+use rayon::prelude::*;
+
+use super::Runs;
+use crate::ops::{elementwise::cpu::CHUNK, vector::widest};
+
+pub(super) fn copy_runs(runs: Runs, from: &[f32], to: &mut [f32]) {
+    for_runs(runs, from, to, |from, to| to.copy_from_slice(from));
+}
+
+pub(super) fn add_runs(runs: Runs, from: &[f32], to: &mut [f32]) {
+    for_runs(runs, from, to, |from, to| widest(|| to.iter_mut().zip(from).for_each(|(to, from)| *to += from)));
+}
+
+/// Calls `work` with each run's source and destination.
+fn for_runs(runs: Runs, from: &[f32], to: &mut [f32], work: impl Fn(&[f32], &mut [f32]) + Sync) {
+    if runs.length == 0 || runs.count == 0 {
+        return;
+    }
+    let places = to[runs.to.start..].par_chunks_mut(runs.to.step).take(runs.count);
+    places.enumerate().with_min_len(CHUNK.div_ceil(runs.length)).for_each(|(run, to)| {
+        let from = &from[runs.from.start + run * runs.from.step..];
+        work(&from[..runs.length], &mut to[..runs.length]);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::Spacing, *};
+
+    #[test]
+    fn runs_go_where_they_belong() {
+        let from: Vec<f32> = (0..12).map(|value| value as f32).collect();
+        let mut to = vec![0.0; 10];
+        let runs = Runs { count: 3, length: 2, from: Spacing { start: 1, step: 4 }, to: Spacing { start: 2, step: 3 } };
+        copy_runs(runs, &from, &mut to);
+        assert_eq!(to, [0.0, 0.0, 1.0, 2.0, 0.0, 5.0, 6.0, 0.0, 9.0, 10.0]);
+        add_runs(runs, &from, &mut to);
+        assert_eq!(to, [0.0, 0.0, 2.0, 4.0, 0.0, 10.0, 12.0, 0.0, 18.0, 20.0]);
+    }
+}

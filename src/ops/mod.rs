@@ -1,8 +1,10 @@
 //! Arithmetic: one folder per family, the CPU code beside the CUDA code.
 
 pub mod activation;
+pub mod conv;
 pub mod elementwise;
 pub mod eltwise;
+pub mod gemm;
 pub mod math;
 pub mod movement;
 pub mod pool;

@@ -1,0 +1,109 @@
+//! Convolution on the host: the shared core of [`crate::ops::gemm`] with packers that read images.
+
+mod correlate;
+mod plan;
+mod weights;
+
+use correlate::{Correlation, correlate};
+use plan::Plan;
+use weights::WeightGradient;
+
+use super::geometry::{self, Geometry};
+use crate::ops::gemm::Kernel;
+
+/// The plans of all directions, and memory for what they keep between tasks.
+#[derive(Debug)]
+pub(super) struct Workspace {
+    kernel: &'static Kernel,
+    forward: Plan,
+    backward: Plan,
+    /// Weights as the backward direction reads them, phase after phase.
+    turned: Vec<f32>,
+    gradient: WeightGradient,
+}
+
+impl Workspace {
+    pub fn new(kernel: &'static Kernel, geometry: &Geometry) -> Self {
+        let (grid, phase) = geometry::forward(geometry);
+        let forward = Plan::new(geometry.images, grid, vec![phase]);
+        let (grid, phases) = geometry::backward(geometry);
+        let backward = Plan::new(geometry.images, grid, phases);
+        let gradient = WeightGradient::new(kernel, geometry, &forward);
+        Workspace { kernel, forward, backward, turned: Vec::new(), gradient }
+    }
+}
+
+/// `top = bottom ∗ weights (+ bias)`.
+pub(super) fn forward(
+    workspace: &mut Workspace,
+    geometry: &Geometry,
+    bottom: &[f32],
+    weights: &[f32],
+    bias: Option<&[f32]>,
+    top: &mut [f32],
+) {
+    let Geometry { channels, outputs, groups, .. } = *geometry;
+    let sizes = Correlation { source_channels: channels, result_channels: outputs, groups };
+    correlate(workspace.kernel, &workspace.forward, sizes, bottom, &[weights], bias, top);
+}
+
+/// The gradient of the bottom from that of the top; as an operation of its own, the transposed convolution (+ bias).
+pub(super) fn backward_bottom(
+    workspace: &mut Workspace,
+    geometry: &Geometry,
+    top_diff: &[f32],
+    weights: &[f32],
+    bias: Option<&[f32]>,
+    bottom_diff: &mut [f32],
+) {
+    let Geometry { channels, outputs, groups, .. } = *geometry;
+    let Workspace { kernel, backward, turned, .. } = workspace;
+    turned.resize(weights.len(), 0.0);
+    let mut parts = Vec::with_capacity(backward.phases.len());
+    let mut rest = turned.as_mut_slice();
+    for phase in &backward.phases {
+        let (part, next) = rest.split_at_mut(channels * (outputs / groups) * phase.taps.len());
+        rest = next;
+        turn(geometry, &phase.kernel, weights, part);
+        parts.push(&*part);
+    }
+    let sizes = Correlation { source_channels: outputs, result_channels: channels, groups };
+    correlate(kernel, backward, sizes, top_diff, &parts, bias, bottom_diff);
+}
+
+/// The weights of some taps as the backward direction reads them: group × channel × output of the group × tap.
+fn turn(geometry: &Geometry, taps: &[usize], weights: &[f32], turned: &mut [f32]) {
+    let (channels, outputs) = (geometry.channels / geometry.groups, geometry.outputs / geometry.groups);
+    let kernel = geometry.taps();
+    let mut values = turned.iter_mut();
+    for group in 0..geometry.groups {
+        for channel in 0..channels {
+            for output in group * outputs..(group + 1) * outputs {
+                let filter = &weights[(output * channels + channel) * kernel..][..kernel];
+                for (&tap, value) in taps.iter().zip(&mut values) {
+                    *value = filter[tap];
+                }
+            }
+        }
+    }
+}
+
+/// Adds the gradient of the weights.
+pub(super) fn backward_weights(
+    workspace: &mut Workspace,
+    geometry: &Geometry,
+    bottom: &[f32],
+    top_diff: &[f32],
+    weights_diff: &mut [f32],
+) {
+    workspace.gradient.compute(&workspace.forward, geometry, bottom, top_diff);
+    workspace.gradient.add_to(geometry, weights_diff);
+}
+
+/// Adds the gradient of the bias.
+pub(super) fn backward_bias(geometry: &Geometry, top_diff: &[f32], bias_diff: &mut [f32]) {
+    weights::bias_gradient(geometry, top_diff, bias_diff);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,265 @@
+//! How a correlation is cut into tasks, and the offsets every task reads and writes at.
+
+use std::ops::Range;
+
+use super::super::geometry::{Grid, GridAxis, Phase, PhaseAxis};
+
+/// Columns a task should have: enough to use a packed panel well, few enough to stay in the second-level cache.
+const TASK_COLUMNS: usize = 1024;
+
+/// The most tasks that small images are kept apart for.
+const TASKS: usize = 32;
+
+/// Where a source plane's values lie for one task: in the source itself, or in a copy arranged for one band.
+#[derive(Debug, Clone)]
+pub(super) struct Layout {
+    /// Whether the source is read in place.
+    pub in_place: bool,
+    /// Distance between positions along each axis.
+    strides: Vec<usize>,
+    /// Length of a part along each axis.
+    lengths: Vec<usize>,
+    /// Values of one channel.
+    pub plane: usize,
+}
+
+/// A correlation cut into tasks: image groups times bands of columns along the first axis.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub grid: Grid,
+    pub layout: Layout,
+    pub phases: Vec<PhasePlan>,
+    images: usize,
+    images_per_task: usize,
+    band: usize,
+}
+
+/// A phase with its offsets.
+#[derive(Debug, Clone)]
+pub(super) struct PhasePlan {
+    pub phase: Phase,
+    /// Where each tap reads for column 0, in the order of the kernel, relative to a channel's plane.
+    pub taps: Vec<usize>,
+    /// The same taps' indices in the kernel.
+    pub kernel: Vec<usize>,
+    /// Distance between result positions along each axis.
+    strides: Vec<usize>,
+    /// Values of one result channel.
+    pub plane: usize,
+}
+
+/// What one task covers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Task {
+    pub images: Range<usize>,
+    pub band: Range<usize>,
+}
+
+/// Neighbouring columns: they read and write at neighbouring places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Piece {
+    /// The first column's number within the task.
+    pub start: usize,
+    /// How many.
+    pub len: usize,
+    /// Where the first column reads, relative to the task's first image.
+    pub source: usize,
+    /// Where the first column writes, relative to the task's first image.
+    pub result: usize,
+    /// The distance between results.
+    pub stride: usize,
+}
+
+impl Plan {
+    pub fn new(images: usize, grid: Grid, phases: Vec<Phase>) -> Self {
+        let counts: Vec<usize> = grid.axes.iter().map(|axis| axis.count).collect();
+        let (rows, columns) = (counts[0], counts.iter().product::<usize>().max(1));
+        let tasks_per_image = columns.div_ceil(TASK_COLUMNS).min(rows.max(1));
+        let images_per_task = (TASK_COLUMNS / columns).clamp(1, images.div_ceil(TASKS).max(1));
+        let band = rows.div_ceil(tasks_per_image).max(1);
+        let layout = Layout::new(&grid, band);
+        let phases = phases.into_iter().map(|phase| PhasePlan::new(phase, &layout)).collect();
+        Plan { grid, layout, phases, images, images_per_task, band }
+    }
+
+    fn bands(&self) -> usize {
+        self.grid.axes[0].count.div_ceil(self.band)
+    }
+
+    /// The number of tasks.
+    pub fn tasks(&self) -> usize {
+        self.images.div_ceil(self.images_per_task) * self.bands()
+    }
+
+    /// A task by number.
+    pub fn task(&self, number: usize) -> Task {
+        let (group, band) = (number / self.bands(), number % self.bands());
+        let image = group * self.images_per_task;
+        let row = band * self.band;
+        Task {
+            images: image..self.images.min(image + self.images_per_task),
+            band: row..self.grid.axes[0].count.min(row + self.band),
+        }
+    }
+
+    /// Copies one plane of the source as the task needs it.
+    pub fn arrange(&self, task: &Task, source: &[f32], copy: &mut [f32]) {
+        self.arrange_axes(&self.grid.axes, 0, task.band.start, source, copy);
+    }
+
+    fn arrange_axes(&self, axes: &[GridAxis], depth: usize, skip: usize, source: &[f32], copy: &mut [f32]) {
+        let axis = &axes[0];
+        let (length, stride) = (self.layout.lengths[depth], self.layout.strides[depth]);
+        let source_stride: usize = axes[1..].iter().map(|axis| axis.source).product();
+        for (part, first) in axis.firsts.iter().enumerate() {
+            let first = first + (skip * axis.stride) as isize;
+            let copy = &mut copy[part * length * stride..(part + 1) * length * stride];
+            if axes.len() == 1 {
+                arrange_row(axis, first, source, copy);
+                continue;
+            }
+            for (index, copy) in copy.chunks_exact_mut(stride).enumerate() {
+                let position = first + (index * axis.stride) as isize;
+                if (0..axis.source as isize).contains(&position) {
+                    let start = position as usize * source_stride;
+                    let source = &source[start..start + source_stride];
+                    self.arrange_axes(&axes[1..], depth + 1, 0, source, copy);
+                } else {
+                    copy.fill(0.0);
+                }
+            }
+        }
+    }
+
+    /// The columns of a task as pieces; `source_image` and `result_image` are the distances between images.
+    pub fn pieces(
+        &self,
+        phase: &PhasePlan,
+        task: &Task,
+        source_image: usize,
+        result_image: usize,
+        pieces: &mut Vec<Piece>,
+    ) {
+        pieces.clear();
+        for image in 0..task.images.len() {
+            let axis = &phase.phase.axes[0];
+            let columns = axis.columns.start.max(task.band.start)..axis.columns.end.min(task.band.end);
+            let skip = if self.layout.in_place { 0 } else { task.band.start };
+            let walk = Walk { layout: &self.layout, phase };
+            walk.axis(0, columns, skip, image * source_image, (image * result_image) as isize, pieces);
+        }
+    }
+}
+
+/// One part of the innermost axis: zeros, every `stride`-th value of the source, zeros.
+fn arrange_row(axis: &GridAxis, first: isize, source: &[f32], copy: &mut [f32]) {
+    let stride = axis.stride as isize;
+    let before = ((-first).max(0) + stride - 1) / stride;
+    let end = (axis.source as isize - first + stride - 1).max(0) / stride;
+    let before = (before as usize).min(copy.len());
+    let end = (end as usize).clamp(before, copy.len());
+    copy[..before].fill(0.0);
+    copy[end..].fill(0.0);
+    if before < end {
+        let start = (first + before as isize * stride) as usize;
+        if stride == 1 {
+            copy[before..end].copy_from_slice(&source[start..start + end - before]);
+        } else {
+            for (value, source) in copy[before..end].iter_mut().zip(source[start..].iter().step_by(axis.stride)) {
+                *value = *source;
+            }
+        }
+    }
+}
+
+/// Goes over the columns of one image.
+struct Walk<'a> {
+    layout: &'a Layout,
+    phase: &'a PhasePlan,
+}
+
+impl Walk<'_> {
+    fn axis(
+        &self,
+        depth: usize,
+        columns: Range<usize>,
+        skip: usize,
+        source: usize,
+        result: isize,
+        pieces: &mut Vec<Piece>,
+    ) {
+        let axes = &self.phase.phase.axes;
+        let axis: &PhaseAxis = &axes[depth];
+        let result_at = |column: usize| {
+            result + (axis.first + (column * axis.stride) as isize) * self.phase.strides[depth] as isize
+        };
+        if depth + 1 < axes.len() {
+            for column in columns {
+                let source = source + (column - skip) * self.layout.strides[depth];
+                self.axis(depth + 1, axes[depth + 1].columns.clone(), 0, source, result_at(column), pieces);
+            }
+        } else if !columns.is_empty() {
+            let start = pieces.last().map_or(0, |piece| piece.start + piece.len);
+            let source = source + (columns.start - skip);
+            let piece = Piece {
+                start,
+                len: columns.len(),
+                source,
+                // The first column that exists writes inside the result.
+                result: result_at(columns.start) as usize,
+                stride: axis.stride,
+            };
+            match pieces.last_mut() {
+                Some(last) if last.is_followed_by(&piece) => last.len += piece.len,
+                _ => pieces.push(piece),
+            }
+        }
+    }
+}
+
+impl Piece {
+    fn is_followed_by(&self, next: &Piece) -> bool {
+        self.stride == next.stride
+            && self.source + self.len == next.source
+            && self.result + self.len * self.stride == next.result
+    }
+}
+
+impl Layout {
+    fn new(grid: &Grid, band: usize) -> Self {
+        let in_place = grid.is_source();
+        let length = |(depth, axis): (usize, &GridAxis)| {
+            let count = if depth == 0 && !in_place { band } else { axis.count };
+            count + axis.reach
+        };
+        let lengths: Vec<usize> = grid.axes.iter().enumerate().map(length).collect();
+        let sizes: Vec<usize> =
+            grid.axes.iter().zip(&lengths).map(|(axis, length)| axis.firsts.len() * length).collect();
+        Layout { in_place, strides: strides(&sizes), lengths, plane: sizes.iter().product() }
+    }
+}
+
+impl PhasePlan {
+    fn new(phase: Phase, layout: &Layout) -> Self {
+        let mut taps = vec![(0, 0)];
+        for (depth, axis) in phase.axes.iter().enumerate() {
+            taps = taps
+                .iter()
+                .flat_map(|&(offset, index)| {
+                    axis.taps.iter().map(move |tap| {
+                        let place = tap.part * layout.lengths[depth] + tap.shift;
+                        (offset + place * layout.strides[depth], index * axis.kernel + tap.kernel)
+                    })
+                })
+                .collect();
+        }
+        let (taps, kernel) = taps.into_iter().unzip();
+        let extents: Vec<usize> = phase.axes.iter().map(|axis| axis.extent).collect();
+        PhasePlan { taps, kernel, strides: strides(&extents), plane: extents.iter().product(), phase }
+    }
+}
+
+/// Distances between positions along each axis of an array of these extents.
+fn strides(extents: &[usize]) -> Vec<usize> {
+    (0..extents.len()).map(|axis| extents[axis + 1..].iter().product()).collect()
+}

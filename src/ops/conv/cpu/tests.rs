@@ -1,0 +1,153 @@
+//! All directions against the definition, for every instruction set; the same bits for any number of threads.
+
+use proptest::prelude::*;
+
+use super::{super::geometry::Axis, *};
+
+fn noise(count: usize, seed: usize) -> Vec<f32> {
+    (0..count).map(|i| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 - 1.0).collect()
+}
+
+/// Calls `visit(output, weight, input)` with the flat indices of every product of the convolution.
+fn definition(geometry: &Geometry, mut visit: impl FnMut(usize, usize, usize)) {
+    let Geometry { images, channels, outputs, groups, axes } = geometry;
+    let (inputs, results, taps) = (geometry.input_plane(), geometry.output_plane(), geometry.taps());
+    for position in 0..results {
+        for tap in 0..taps {
+            let (mut rest, mut tap_rest, mut input, mut scale, mut inside) = (position, tap, 0, 1, true);
+            for axis in axes.iter().rev() {
+                let extent = axis.output().unwrap();
+                let place =
+                    (rest % extent * axis.stride + tap_rest % axis.kernel * axis.dilation) as isize - axis.pad as isize;
+                inside &= (0..axis.input as isize).contains(&place);
+                input += place * scale;
+                scale *= axis.input as isize;
+                rest /= extent;
+                tap_rest /= axis.kernel;
+            }
+            if !inside {
+                continue;
+            }
+            for image in 0..*images {
+                for output in 0..*outputs {
+                    for local in 0..channels / groups {
+                        let channel = output / (outputs / groups) * (channels / groups) + local;
+                        visit(
+                            (image * outputs + output) * results + position,
+                            (output * (channels / groups) + local) * taps + tap,
+                            (image * channels + channel) * inputs + input as usize,
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn assert_near(got: &[f32], want: &[f32], what: &str) {
+    let largest = want.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+    for (index, (got, want)) in got.iter().zip(want).enumerate() {
+        assert!((got - want).abs() <= 1e-5 + 1e-5 * largest, "{what}[{index}]: {got} for {want}");
+    }
+}
+
+fn check(geometry: &Geometry) {
+    let bottom = noise(geometry.images * geometry.channels * geometry.input_plane(), 1);
+    let weights = noise(geometry.outputs * geometry.fan_in(), 2);
+    let (bias, other_bias) = (noise(geometry.outputs, 3), noise(geometry.channels, 4));
+    let top_diff = noise(geometry.images * geometry.outputs * geometry.output_plane(), 5);
+    let result_of = |output: usize| output / geometry.output_plane() % geometry.outputs;
+    let channel_of = |input: usize| input / geometry.input_plane() % geometry.channels;
+    let mut top: Vec<f32> = (0..top_diff.len()).map(|output| bias[result_of(output)]).collect();
+    let mut bottom_diff: Vec<f32> = (0..bottom.len()).map(|input| other_bias[channel_of(input)]).collect();
+    let mut weights_diff = weights.clone();
+    let mut bias_diff = bias.clone();
+    definition(geometry, |output, weight, input| {
+        top[output] += weights[weight] * bottom[input];
+        bottom_diff[input] += weights[weight] * top_diff[output];
+        weights_diff[weight] += top_diff[output] * bottom[input];
+    });
+    top_diff.iter().enumerate().for_each(|(output, diff)| bias_diff[result_of(output)] += diff);
+    for kernel in Kernel::available() {
+        let mut workspace = Workspace::new(kernel, geometry);
+        let what = |what: &str| format!("{} {what} of {geometry:?}", kernel.name);
+        let mut result = vec![f32::NAN; top.len()];
+        forward(&mut workspace, geometry, &bottom, &weights, Some(&bias), &mut result);
+        assert_near(&result, &top, &what("top"));
+        let mut result = vec![f32::NAN; bottom.len()];
+        backward_bottom(&mut workspace, geometry, &top_diff, &weights, Some(&other_bias), &mut result);
+        assert_near(&result, &bottom_diff, &what("bottom gradient"));
+        let mut result = weights.clone();
+        backward_weights(&mut workspace, geometry, &bottom, &top_diff, &mut result);
+        assert_near(&result, &weights_diff, &what("weight gradient"));
+        let mut result = bias.clone();
+        backward_bias(geometry, &top_diff, &mut result);
+        assert_near(&result, &bias_diff, &what("bias gradient"));
+    }
+}
+
+fn axes(count: usize, largest: usize) -> impl Strategy<Value = Vec<Axis>> {
+    let axis = (1..=largest, 1usize..5, 1usize..4, 0usize..4, 1usize..3)
+        .prop_map(|(input, kernel, stride, pad, dilation)| Axis { input, kernel, stride, pad, dilation })
+        .prop_filter("the kernel fits", |axis| axis.output().is_some());
+    prop::collection::vec(axis, count)
+}
+
+fn geometries() -> impl Strategy<Value = Geometry> {
+    let axes = prop_oneof![axes(1, 60), axes(2, 20), axes(3, 7)];
+    (1usize..5, 1usize..5, 1usize..20, 1usize..4, axes).prop_map(|(images, channels, outputs, groups, axes)| Geometry {
+        images,
+        channels: channels * groups,
+        outputs: outputs * groups,
+        groups,
+        axes,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn all_directions_agree_with_the_definition(geometry in geometries()) {
+        check(&geometry);
+    }
+}
+
+fn square(images: usize, channels: usize, outputs: usize, axis: Axis) -> Geometry {
+    Geometry { images, channels, outputs, groups: 1, axes: vec![axis; 2] }
+}
+
+/// Sizes of real nets: bands of a large plane, many images in a task, many channels, reductions longer than a block.
+#[test]
+fn sizes_of_real_nets() {
+    check(&square(1, 3, 8, Axis { input: 81, kernel: 11, stride: 4, pad: 0, dilation: 1 }));
+    check(&square(1, 2, 5, Axis { input: 60, kernel: 3, stride: 1, pad: 1, dilation: 1 }));
+    check(&square(70, 3, 4, Axis { input: 7, kernel: 3, stride: 1, pad: 1, dilation: 1 }));
+    check(&square(2, 300, 20, Axis { input: 5, kernel: 1, stride: 1, pad: 0, dilation: 1 }));
+    check(&square(2, 140, 9, Axis { input: 4, kernel: 3, stride: 2, pad: 1, dilation: 1 }));
+    let depthwise = square(2, 6, 6, Axis { input: 9, kernel: 3, stride: 1, pad: 1, dilation: 1 });
+    check(&Geometry { groups: 6, ..depthwise });
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let geometry = square(9, 5, 20, Axis { input: 33, kernel: 3, stride: 1, pad: 1, dilation: 1 });
+    let bottom = noise(geometry.images * geometry.channels * geometry.input_plane(), 1);
+    let weights = noise(geometry.outputs * geometry.fan_in(), 2);
+    let top_diff = noise(geometry.images * geometry.outputs * geometry.output_plane(), 5);
+    let run = |threads| {
+        let mut results = [vec![0.0; top_diff.len()], vec![0.0; bottom.len()], weights.clone(), vec![0.0; 20]];
+        let [top, bottom_diff, weights_diff, bias_diff] = &mut results;
+        let mut workspace = Workspace::new(Kernel::get(), &geometry);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            forward(&mut workspace, &geometry, &bottom, &weights, None, top);
+            backward_bottom(&mut workspace, &geometry, &top_diff, &weights, None, bottom_diff);
+            backward_weights(&mut workspace, &geometry, &bottom, &top_diff, weights_diff);
+            backward_bias(&geometry, &top_diff, bias_diff);
+        });
+        results
+    };
+    let one = run(1);
+    assert!(one == run(2) && one == run(5));
+}

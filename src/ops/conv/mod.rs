@@ -1,0 +1,94 @@
+//! Convolution of N×C×(spatial axes), any number of axes, with groups, stride, padding and dilation.
+//!
+//! `top[n][m][o] = Σ_{c,k} weights[m][c][k] · bottom[n][c][o·stride + k·dilation - pad] (+ bias[m])`, zeros outside the
+//! bottom, c over the channels of m's group. The im2col matrix that this is a product with is never written: the packer of
+//! the matrix product reads the image at the matrix's places (see `geometry.rs`).
+
+mod cpu;
+mod geometry;
+
+pub use geometry::{Axis, Geometry};
+
+use crate::{
+    ops::gemm::Kernel,
+    tensor::{Buffer, Device},
+};
+
+/// A convolution of fixed sizes: its geometry, and the memory it works in.
+#[derive(Debug)]
+pub struct Convolution {
+    geometry: Geometry,
+    cpu: cpu::Workspace,
+}
+
+impl Convolution {
+    /// Plans a convolution.
+    ///
+    /// # Panics
+    /// When a kernel does not fit its axis, an extent, stride or dilation is 0, or groups do not divide the channels.
+    pub fn new(mut geometry: Geometry) -> Self {
+        if geometry.axes.is_empty() {
+            geometry.axes.push(Axis { input: 1, kernel: 1, stride: 1, pad: 0, dilation: 1 });
+        }
+        for axis in &geometry.axes {
+            assert!(axis.kernel * axis.stride * axis.dilation > 0, "{axis:?}");
+            assert!(axis.output().is_some(), "the kernel does not fit {axis:?}");
+        }
+        let Geometry { channels, outputs, groups, .. } = geometry;
+        assert!(groups > 0 && channels % groups == 0 && outputs % groups == 0, "{groups} groups of {channels}");
+        let cpu = cpu::Workspace::new(Kernel::get(), &geometry);
+        Convolution { geometry, cpu }
+    }
+
+    /// The sizes.
+    pub fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    /// `top = bottom ∗ weights (+ bias)`; bottom N×C×..., weights M×C/groups×..., bias M, top N×M×....
+    pub fn forward(&mut self, device: Device, bottom: &Buffer, weights: &Buffer, bias: Option<&Buffer>, top: &Buffer) {
+        match device {
+            Device::Cpu => {
+                let bias = bias.map(Buffer::host);
+                let (bottom, weights, mut top) = (bottom.host(), weights.host(), top.host_mut());
+                cpu::forward(&mut self.cpu, &self.geometry, &bottom, &weights, bias.as_deref(), &mut top);
+            }
+        }
+    }
+
+    /// The gradient of the bottom, overwritten: `bottom_diff = top_diff ∗ᵀ weights`. With a bias (C values) this is the
+    /// forward direction of a transposed convolution.
+    pub fn backward_bottom(
+        &mut self,
+        device: Device,
+        top_diff: &Buffer,
+        weights: &Buffer,
+        bias: Option<&Buffer>,
+        bottom_diff: &Buffer,
+    ) {
+        match device {
+            Device::Cpu => {
+                let bias = bias.map(Buffer::host);
+                let (top, weights, mut bottom) = (top_diff.host(), weights.host(), bottom_diff.host_mut());
+                cpu::backward_bottom(&mut self.cpu, &self.geometry, &top, &weights, bias.as_deref(), &mut bottom);
+            }
+        }
+    }
+
+    /// The gradient of the weights, added: `weights_diff += Σ_n top_diff ∗ bottom`.
+    pub fn backward_weights(&mut self, device: Device, bottom: &Buffer, top_diff: &Buffer, weights_diff: &Buffer) {
+        match device {
+            Device::Cpu => {
+                let (bottom, top, mut weights) = (bottom.host(), top_diff.host(), weights_diff.host_mut());
+                cpu::backward_weights(&mut self.cpu, &self.geometry, &bottom, &top, &mut weights);
+            }
+        }
+    }
+
+    /// The gradient of the bias, added: `bias_diff[m] += Σ_{n,o} top_diff[n][m][o]`.
+    pub fn backward_bias(&mut self, device: Device, top_diff: &Buffer, bias_diff: &Buffer) {
+        match device {
+            Device::Cpu => cpu::backward_bias(&self.geometry, &top_diff.host(), &mut bias_diff.host_mut()),
+        }
+    }
+}

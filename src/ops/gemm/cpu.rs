@@ -1,0 +1,260 @@
+//! The matrix product on the host: which operand is read in place, which is packed, and how the work is cut.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::{
+    Gemm,
+    core::{Columns, Depth, Epilogue, Offsets, Output, Place, Rows, multiply},
+    kernel::Kernel,
+    pack::{Matrix, Packed},
+    scratch::with_scratch,
+};
+
+/// How many pieces a product is cut into at most: enough for any machine's cores, whatever this one has.
+const PIECES: usize = 64;
+
+/// The least multiplications worth a piece of their own.
+const PIECE_WORK: usize = 1 << 18;
+
+/// `C = alpha · op(A) · op(B) + beta · C`.
+pub(super) fn gemm(kernel: &Kernel, gemm: &Gemm, a: &[f32], b: &[f32], c: &mut [f32]) {
+    let Gemm { m, n, k, transpose_a, transpose_b, alpha, beta } = *gemm;
+    assert_eq!((a.len(), b.len(), c.len()), (m * k, k * n, m * n), "matrices do not fit {gemm:?}");
+    scale(beta, c);
+    if m * n == 0 || k == 0 || alpha == 0.0 {
+        return;
+    }
+    let left =
+        Operand { values: a, count: m, outer: if transpose_a { 1 } else { k }, step: if transpose_a { m } else { 1 } };
+    let right =
+        Operand { values: b, count: n, outer: if transpose_b { k } else { 1 }, step: if transpose_b { 1 } else { n } };
+    // Packing is cheap for an operand that lies in memory as panels do, and otherwise cheapest for the smaller one.
+    let swap = transpose_b && (transpose_a || m < n);
+    let target = Target { address: c.as_mut_ptr(), row_stride: n, column_stride: 1, alpha, accumulate: beta != 0.0 };
+    if swap {
+        product(kernel, k, &right, &left, &Target { row_stride: 1, column_stride: n, ..target });
+    } else {
+        product(kernel, k, &left, &right, &target);
+    }
+}
+
+fn scale(beta: f32, c: &mut [f32]) {
+    if beta == 0.0 {
+        c.fill(0.0);
+    } else if beta != 1.0 {
+        c.iter_mut().for_each(|value| *value *= beta);
+    }
+}
+
+/// One side of the product: element `i` at step `p` of the reduction is `values[i · outer + p · step]`.
+struct Operand<'a> {
+    values: &'a [f32],
+    count: usize,
+    outer: usize,
+    step: usize,
+}
+
+/// The matrix the product goes to.
+#[derive(Clone, Copy)]
+struct Target {
+    address: *mut f32,
+    row_stride: usize,
+    column_stride: usize,
+    alpha: f32,
+    accumulate: bool,
+}
+
+/// A block of the target, from this row and column on.
+struct Block<'a> {
+    target: &'a Target,
+    row: usize,
+    column: usize,
+}
+
+// SAFETY: blocks of one product do not overlap, and each is written by one thread.
+unsafe impl Sync for Target {}
+
+fn product(kernel: &Kernel, depth: usize, left: &Operand<'_>, right: &Operand<'_>, target: &Target) {
+    let pieces = (left.count * right.count * depth / PIECE_WORK).clamp(1, PIECES);
+    let panel = kernel.lanes * 3;
+    let panels = right.count.div_ceil(panel);
+    if panels * 2 > pieces {
+        // Many columns: each piece packs its own.
+        let per_piece = panels.div_ceil(pieces) * panel;
+        (0..right.count.div_ceil(per_piece)).into_par_iter().for_each(|piece| {
+            let columns = piece * per_piece..right.count.min((piece + 1) * per_piece);
+            let matrix = matrix(right, columns.clone());
+            run(kernel, left, 0..left.count, depth, &matrix, &Block { target, row: 0, column: columns.start });
+        });
+    } else {
+        with_scratch(|scratch| {
+            let space = scratch.take(Packed::size(kernel, depth, right.count));
+            let packed = Packed::new(kernel, &matrix(right, 0..right.count), depth, space);
+            let per_piece = left.count.div_ceil(pieces).next_multiple_of(kernel.rows);
+            (0..left.count.div_ceil(per_piece)).into_par_iter().for_each(|piece| {
+                let rows = piece * per_piece..left.count.min((piece + 1) * per_piece);
+                run(kernel, left, rows.clone(), depth, &packed, &Block { target, row: rows.start, column: 0 });
+            });
+        });
+    }
+}
+
+fn matrix<'a>(operand: &Operand<'a>, columns: Range<usize>) -> Matrix<'a> {
+    Matrix {
+        values: &operand.values[columns.start * operand.outer..],
+        depth_stride: operand.step,
+        column_stride: operand.outer,
+        columns: columns.len(),
+    }
+}
+
+fn run(
+    kernel: &Kernel,
+    left: &Operand<'_>,
+    rows: Range<usize>,
+    depth: usize,
+    columns: &impl Columns,
+    block: &Block<'_>,
+) {
+    let rows = Rows {
+        values: &left.values[rows.start * left.outer..],
+        offsets: Offsets::Even { count: rows.len(), stride: left.outer },
+        step: left.step,
+        depth: Depth::Straight(depth),
+    };
+    let epilogue = Epilogue { bias: None, accumulate: block.target.accumulate };
+    multiply(kernel, &rows, columns, block, epilogue);
+}
+
+impl Block<'_> {
+    fn address(&self, row: usize, column: usize) -> *mut f32 {
+        let offset = (self.row + row) * self.target.row_stride + (self.column + column) * self.target.column_stride;
+        // SAFETY: rows and columns of a block lie in the target, which `gemm` measured.
+        unsafe { self.target.address.add(offset) }
+    }
+}
+
+impl Output for Block<'_> {
+    fn place(&self, rows: Range<usize>, columns: Range<usize>, width: usize) -> Option<Place> {
+        let direct = self.target.column_stride == 1 && columns.len() == width && self.target.alpha == 1.0;
+        direct.then(|| Place { address: self.address(rows.start, columns.start), stride: self.target.row_stride })
+    }
+
+    fn store(&self, rows: Range<usize>, columns: Range<usize>, tile: &[f32], width: usize, accumulate: bool) {
+        for (row, values) in rows.zip(tile.chunks_exact(width)) {
+            for (column, value) in columns.clone().zip(values) {
+                let address = self.address(row, column);
+                let value = self.target.alpha * value;
+                // SAFETY: see `address`; the block is this thread's own.
+                unsafe { *address = if accumulate { *address + value } else { value } };
+            }
+        }
+    }
+}
+
+/// `c[i][j] += row[j]`.
+pub(super) fn add_to_rows(row: &[f32], c: &mut [f32]) {
+    assert!(!row.is_empty() && c.len().is_multiple_of(row.len()), "{} values in rows of {}", c.len(), row.len());
+    for values in c.chunks_exact_mut(row.len()) {
+        for (value, added) in values.iter_mut().zip(row) {
+            *value += added;
+        }
+    }
+}
+
+/// `sum[j] += Σ_i c[i][j]`.
+pub(super) fn sum_rows(c: &[f32], sum: &mut [f32]) {
+    assert!(!sum.is_empty() && c.len().is_multiple_of(sum.len()), "{} values in rows of {}", c.len(), sum.len());
+    for values in c.chunks_exact(sum.len()) {
+        for (sum, value) in sum.iter_mut().zip(values) {
+            *sum += value;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn noise(count: usize, seed: usize) -> Vec<f32> {
+        (0..count).map(|i| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 - 1.0).collect()
+    }
+
+    fn naive(gemm: &Gemm, a: &[f32], b: &[f32], c: &[f32]) -> Vec<f32> {
+        let Gemm { m, n, k, .. } = *gemm;
+        let mut result = Vec::with_capacity(m * n);
+        for i in 0..m {
+            for j in 0..n {
+                let mut sum = 0.0f64;
+                for p in 0..k {
+                    let left = if gemm.transpose_a { a[p * m + i] } else { a[i * k + p] };
+                    let right = if gemm.transpose_b { b[j * k + p] } else { b[p * n + j] };
+                    sum += f64::from(left) * f64::from(right);
+                }
+                let before = if gemm.beta == 0.0 { 0.0 } else { gemm.beta * c[i * n + j] };
+                result.push(gemm.alpha * sum as f32 + before);
+            }
+        }
+        result
+    }
+
+    fn check(gemm: &Gemm) {
+        let (a, b, c) = (noise(gemm.m * gemm.k, 1), noise(gemm.k * gemm.n, 2), noise(gemm.m * gemm.n, 3));
+        let expected = naive(gemm, &a, &b, &c);
+        for kernel in Kernel::available() {
+            let mut result = c.clone();
+            super::gemm(kernel, gemm, &a, &b, &mut result);
+            for (got, want) in result.iter().zip(&expected) {
+                let tolerance = 1e-5 * (gemm.k as f32).max(1.0);
+                assert!((got - want).abs() <= tolerance, "{}: {got} for {want} in {gemm:?}", kernel.name);
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Every instruction set computes what the definition says, whatever the sizes.
+        #[test]
+        fn agrees_with_the_definition(
+            m in 0usize..70, n in 0usize..130, k in 0usize..60,
+            transpose_a: bool, transpose_b: bool,
+            alpha in prop_oneof![Just(1.0f32), Just(-0.5), Just(0.0)],
+            beta in prop_oneof![Just(0.0f32), Just(1.0), Just(0.25)],
+        ) {
+            check(&Gemm { m, n, k, transpose_a, transpose_b, alpha, beta });
+        }
+    }
+
+    #[test]
+    fn long_reductions_are_cut_and_put_together() {
+        for (transpose_a, transpose_b) in [(false, false), (false, true), (true, false), (true, true)] {
+            check(&Gemm { transpose_a, transpose_b, ..Gemm::new(19, 300, 1030) });
+            check(&Gemm { transpose_a, transpose_b, beta: 1.0, ..Gemm::new(300, 17, 1030) });
+        }
+    }
+
+    #[test]
+    fn beta_zero_forgets_what_was_there() {
+        let mut c = [f32::NAN];
+        super::gemm(Kernel::get(), &Gemm::new(1, 1, 1), &[2.0], &[3.0], &mut c);
+        assert_eq!(c, [6.0]);
+    }
+
+    #[test]
+    fn any_number_of_threads_gives_the_same_bits() {
+        let gemm = Gemm { transpose_b: true, ..Gemm::new(100, 333, 777) };
+        let (a, b) = (noise(gemm.m * gemm.k, 1), noise(gemm.k * gemm.n, 2));
+        let run = |threads| {
+            let mut c = vec![0.0; gemm.m * gemm.n];
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| super::gemm(Kernel::get(), &gemm, &a, &b, &mut c));
+            c
+        };
+        assert!(run(1) == run(2) && run(1) == run(5));
+    }
+}

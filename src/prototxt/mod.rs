@@ -9,7 +9,7 @@ mod forks;
 mod lexer;
 mod locations;
 mod parser;
-mod suggest;
+pub(crate) mod suggest;
 mod value;
 
 use std::{fs, path::Path, sync::LazyLock};

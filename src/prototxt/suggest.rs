@@ -92,7 +92,7 @@ fn owner(message: &MessageDescriptor, name: &str) -> Option<String> {
 }
 
 /// The known name that takes the fewest changes to reach, if these are few for its length.
-fn nearest(written: &str, known: impl Iterator<Item = String>) -> Option<String> {
+pub(crate) fn nearest(written: &str, known: impl Iterator<Item = String>) -> Option<String> {
     let folded = written.to_lowercase();
     // Longer inputs are no misspelling of anything, and comparing them takes time.
     if written.len() > 64 {

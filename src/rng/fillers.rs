@@ -17,6 +17,7 @@ use super::Random;
 use crate::{
     error::{Error, Result},
     proto::{FillerParameter, filler_parameter::VarianceNorm},
+    prototxt::suggest,
     tensor::Shape,
 };
 
@@ -50,8 +51,12 @@ pub fn fill(
     let name = filler.r#type();
     let fail = |option: &str, message: String| Err(Error::config(format!("{field}.{option}"), message));
     let Some((_, fill)) = FILLERS.iter().find(|(known, _)| *known == name) else {
-        let known: Vec<&str> = FILLERS.iter().map(|(name, _)| *name).collect();
-        return fail("type", format!("unknown filler {name:?}; there are {}", known.join(", ")));
+        let known = || FILLERS.iter().map(|(name, _)| name.to_string());
+        let hint = match suggest::nearest(name, known()) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => format!("there are {}", known().collect::<Vec<_>>().join(", ")),
+        };
+        return fail("type", format!("unknown filler \"{name}\"; {hint}"));
     };
     if values.is_empty() {
         return fail("type", format!("there is nothing to fill in a blob of shape {shape}"));
@@ -231,7 +236,8 @@ mod tests {
             fill(&filler, &shape, &mut values, &mut Random::new(1), "weight_filler").unwrap_err().to_string()
         };
         let cases = [
-            (message(filler("xaver"), &[2]), "weight_filler.type: unknown filler \"xaver\"; there are constant"),
+            (message(filler("xaver"), &[2]), "weight_filler.type: unknown filler \"xaver\"; did you mean \"xavier\"?"),
+            (message(filler("normal"), &[2]), "unknown filler \"normal\"; there are constant, uniform"),
             (
                 message(FillerParameter { std: Some(0.0), ..filler("gaussian") }, &[2]),
                 "weight_filler.std: must be above 0",

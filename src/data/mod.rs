@@ -3,10 +3,12 @@
 //! A [`source`] hands out [`Record`]s in the order of their keys and begins again after the last. What a record may hold
 //! is Caffe's `Datum`: raw bytes, floats, or an encoded picture.
 
+pub mod batch;
 pub mod datasets;
 pub mod lmdb;
 pub mod paths;
 pub mod picture;
+pub mod prefetch;
 pub mod record;
 pub mod source;
 pub mod transform;

@@ -10,6 +10,7 @@ mod joints;
 mod neuron;
 mod convolution;
 mod inner_product;
+mod data;
 mod pooling;
 mod power;
 mod relu;
@@ -292,6 +293,7 @@ pub static TABLE: &[LayerType] = &[
     LayerType { name: "Flatten", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "several axes become one", new: flatten::Flatten::new_layer },
     LayerType { name: "Convolution", bottoms: 1..=ANY, tops: Tops::AsBottoms, summary: "filters over the spatial axes", new: convolution::Convolution::new_layer },
     LayerType { name: "InnerProduct", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "a fully connected layer", new: inner_product::InnerProduct::new_layer },
+    LayerType { name: "Data", bottoms: 0..=0, tops: Tops::Count(1..=2), summary: "images and labels from a database", new: data::Data::new_layer },
     LayerType { name: "Pooling", bottoms: 1..=1, tops: Tops::Count(1..=2), summary: "largest or mean value of each window", new: pooling::Pooling::new_layer },
     LayerType { name: "Power", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "(shift + scale·x)^power", new: power::new_layer },
     LayerType { name: "ReLU", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "max(x, 0), or leaky", new: relu::new_layer },

@@ -150,6 +150,11 @@ impl Trial {
         self.with(|layer, io| layer.reshape(io))
     }
 
+    /// The random engine that the layer draws from.
+    pub(crate) fn random(&self) -> &SharedRandom {
+        &self.context.random
+    }
+
     /// Runs the layer forward.
     pub(crate) fn forward(&mut self) -> Result<()> {
         self.with(|layer, io| layer.forward(io))

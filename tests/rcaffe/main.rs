@@ -1,0 +1,5 @@
+//! Integration tests: what a user of the program and of the library sees.
+
+mod cli;
+mod documents;
+mod program;

@@ -4,18 +4,23 @@
 //! add one, write the file, then a row in `TABLE`.
 
 mod concat;
+mod convolution;
+mod convolution;
+mod data;
+mod dummy_data;
 mod eltwise;
 mod flatten;
+mod inner_product;
+mod inner_product;
+mod input;
 mod joints;
 mod neuron;
-mod convolution;
-mod inner_product;
-mod data;
 mod pooling;
 mod power;
 mod relu;
 mod reshape;
 mod sigmoid;
+mod silence;
 mod slice;
 mod split;
 mod tanh;
@@ -27,7 +32,7 @@ use std::{ops::RangeInclusive, path::PathBuf};
 
 use crate::{
     error::{Error, Result},
-    proto::{FillerParameter, LayerParameter, ParamSpec, Phase},
+    proto::{BlobShape, FillerParameter, LayerParameter, ParamSpec, Phase},
     rng::{SharedRandom, fill},
     tensor::{Blob, Device, Shape},
 };
@@ -257,6 +262,24 @@ impl Io<'_> {
     }
 }
 
+/// A shape as an option gives it.
+///
+/// # Errors
+/// When a dimension is negative or the blob is larger than Caffe allows; `field` names the option.
+fn dims_of(shape: &BlobShape, field: &str) -> Result<Shape> {
+    let dim =
+        |&dim: &i64| usize::try_from(dim).map_err(|_| Error::config(field, format!("must not be negative, is {dim}")));
+    let dims = shape.dim.iter().map(dim).collect::<Result<Vec<_>>>()?;
+    let count = dims.iter().try_fold(1usize, |count, &dim| count.checked_mul(dim));
+    match count {
+        Some(count) if count <= MOST_VALUES => Ok(Shape::new(dims)),
+        _ => Err(Error::config(field, format!("{} has more than {MOST_VALUES} values", Shape::new(dims)))),
+    }
+}
+
+/// Values of the largest blob that Caffe allows.
+const MOST_VALUES: usize = i32::MAX as usize;
+
 /// One row of the table of layer types.
 pub struct LayerType {
     /// The type as net files write it.
@@ -289,16 +312,19 @@ pub const ANY: usize = usize::MAX;
 #[rustfmt::skip]
 pub static TABLE: &[LayerType] = &[
     LayerType { name: "Concat", bottoms: 1..=ANY, tops: Tops::Count(1..=1), summary: "several blobs one behind the other along an axis", new: concat::Concat::new_layer },
+    LayerType { name: "DummyData", bottoms: 0..=0, tops: Tops::Count(1..=ANY), summary: "blobs filled by fillers", new: dummy_data::DummyData::new_layer },
     LayerType { name: "Eltwise", bottoms: 2..=ANY, tops: Tops::Count(1..=1), summary: "product, weighted sum or maximum of several blobs", new: eltwise::Eltwise::new_layer },
     LayerType { name: "Flatten", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "several axes become one", new: flatten::Flatten::new_layer },
     LayerType { name: "Convolution", bottoms: 1..=ANY, tops: Tops::AsBottoms, summary: "filters over the spatial axes", new: convolution::Convolution::new_layer },
     LayerType { name: "InnerProduct", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "a fully connected layer", new: inner_product::InnerProduct::new_layer },
     LayerType { name: "Data", bottoms: 0..=0, tops: Tops::Count(1..=2), summary: "images and labels from a database", new: data::Data::new_layer },
+    LayerType { name: "Input", bottoms: 0..=0, tops: Tops::Count(1..=ANY), summary: "blobs that the caller fills", new: input::Input::new_layer },
     LayerType { name: "Pooling", bottoms: 1..=1, tops: Tops::Count(1..=2), summary: "largest or mean value of each window", new: pooling::Pooling::new_layer },
     LayerType { name: "Power", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "(shift + scale·x)^power", new: power::new_layer },
     LayerType { name: "ReLU", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "max(x, 0), or leaky", new: relu::new_layer },
     LayerType { name: "Reshape", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "the same values in another shape", new: reshape::Reshape::new_layer },
     LayerType { name: "Sigmoid", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "1 / (1 + e⁻ˣ)", new: sigmoid::new_layer },
+    LayerType { name: "Silence", bottoms: 1..=ANY, tops: Tops::Count(0..=0), summary: "takes blobs that nobody reads", new: silence::Silence::new_layer },
     LayerType { name: "Slice", bottoms: 1..=1, tops: Tops::Count(1..=ANY), summary: "cuts a blob along an axis", new: slice::Slice::new_layer },
     LayerType { name: "Split", bottoms: 1..=1, tops: Tops::Count(1..=ANY), summary: "one blob for several readers", new: split::Split::new_layer },
     LayerType { name: "TanH", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "hyperbolic tangent", new: tanh::new_layer },

@@ -5,12 +5,10 @@
 
 mod concat;
 mod convolution;
-mod convolution;
 mod data;
 mod dummy_data;
 mod eltwise;
 mod flatten;
-mod inner_product;
 mod inner_product;
 mod input;
 mod joints;

@@ -3,23 +3,29 @@
 //! A layer knows Caffe: options, shapes, which gradient goes where. Arithmetic is in [`crate::ops`]. One file per layer; to
 //! add one, write the file, then a row in `TABLE`.
 
+mod accuracy;
 mod concat;
 mod convolution;
 mod data;
 mod dummy_data;
 mod eltwise;
+mod euclidean_loss;
 mod flatten;
 mod inner_product;
 mod input;
 mod joints;
+mod loss;
 mod neuron;
 mod pooling;
 mod power;
 mod relu;
 mod reshape;
 mod sigmoid;
+mod sigmoid_cross_entropy_loss;
 mod silence;
 mod slice;
+mod softmax;
+mod softmax_with_loss;
 mod split;
 mod tanh;
 #[cfg(test)]
@@ -309,21 +315,26 @@ pub const ANY: usize = usize::MAX;
 /// All layer types, by name.
 #[rustfmt::skip]
 pub static TABLE: &[LayerType] = &[
+    LayerType { name: "Accuracy", bottoms: 2..=2, tops: Tops::Count(1..=2), summary: "part of labels whose score is among the best", new: accuracy::Accuracy::new_layer },
     LayerType { name: "Concat", bottoms: 1..=ANY, tops: Tops::Count(1..=1), summary: "several blobs one behind the other along an axis", new: concat::Concat::new_layer },
+    LayerType { name: "Convolution", bottoms: 1..=ANY, tops: Tops::AsBottoms, summary: "filters over the spatial axes", new: convolution::Convolution::new_layer },
+    LayerType { name: "Data", bottoms: 0..=0, tops: Tops::Count(1..=2), summary: "images and labels from a database", new: data::Data::new_layer },
     LayerType { name: "DummyData", bottoms: 0..=0, tops: Tops::Count(1..=ANY), summary: "blobs filled by fillers", new: dummy_data::DummyData::new_layer },
     LayerType { name: "Eltwise", bottoms: 2..=ANY, tops: Tops::Count(1..=1), summary: "product, weighted sum or maximum of several blobs", new: eltwise::Eltwise::new_layer },
+    LayerType { name: "EuclideanLoss", bottoms: 2..=2, tops: Tops::Automatic(1..=1), summary: "half the mean squared distance", new: euclidean_loss::EuclideanLoss::new_layer },
     LayerType { name: "Flatten", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "several axes become one", new: flatten::Flatten::new_layer },
-    LayerType { name: "Convolution", bottoms: 1..=ANY, tops: Tops::AsBottoms, summary: "filters over the spatial axes", new: convolution::Convolution::new_layer },
     LayerType { name: "InnerProduct", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "a fully connected layer", new: inner_product::InnerProduct::new_layer },
-    LayerType { name: "Data", bottoms: 0..=0, tops: Tops::Count(1..=2), summary: "images and labels from a database", new: data::Data::new_layer },
     LayerType { name: "Input", bottoms: 0..=0, tops: Tops::Count(1..=ANY), summary: "blobs that the caller fills", new: input::Input::new_layer },
     LayerType { name: "Pooling", bottoms: 1..=1, tops: Tops::Count(1..=2), summary: "largest or mean value of each window", new: pooling::Pooling::new_layer },
     LayerType { name: "Power", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "(shift + scale·x)^power", new: power::new_layer },
     LayerType { name: "ReLU", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "max(x, 0), or leaky", new: relu::new_layer },
     LayerType { name: "Reshape", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "the same values in another shape", new: reshape::Reshape::new_layer },
     LayerType { name: "Sigmoid", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "1 / (1 + e⁻ˣ)", new: sigmoid::new_layer },
+    LayerType { name: "SigmoidCrossEntropyLoss", bottoms: 2..=2, tops: Tops::Automatic(1..=1), summary: "cross entropy of independent probabilities", new: sigmoid_cross_entropy_loss::SigmoidCrossEntropyLoss::new_layer },
     LayerType { name: "Silence", bottoms: 1..=ANY, tops: Tops::Count(0..=0), summary: "takes blobs that nobody reads", new: silence::Silence::new_layer },
     LayerType { name: "Slice", bottoms: 1..=1, tops: Tops::Count(1..=ANY), summary: "cuts a blob along an axis", new: slice::Slice::new_layer },
+    LayerType { name: "Softmax", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "eˣ / Σ eˣ over an axis", new: softmax::Softmax::new_layer },
+    LayerType { name: "SoftmaxWithLoss", bottoms: 2..=2, tops: Tops::Automatic(1..=2), summary: "cross entropy of classes", new: softmax_with_loss::SoftmaxWithLoss::new_layer },
     LayerType { name: "Split", bottoms: 1..=1, tops: Tops::Count(1..=ANY), summary: "one blob for several readers", new: split::Split::new_layer },
     LayerType { name: "TanH", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "hyperbolic tangent", new: tanh::new_layer },
 ];

@@ -7,6 +7,7 @@ mod accuracy;
 mod concat;
 mod convolution;
 mod data;
+mod dropout;
 mod dummy_data;
 mod eltwise;
 mod euclidean_loss;
@@ -319,6 +320,7 @@ pub static TABLE: &[LayerType] = &[
     LayerType { name: "Concat", bottoms: 1..=ANY, tops: Tops::Count(1..=1), summary: "several blobs one behind the other along an axis", new: concat::Concat::new_layer },
     LayerType { name: "Convolution", bottoms: 1..=ANY, tops: Tops::AsBottoms, summary: "filters over the spatial axes", new: convolution::Convolution::new_layer },
     LayerType { name: "Data", bottoms: 0..=0, tops: Tops::Count(1..=2), summary: "images and labels from a database", new: data::Data::new_layer },
+    LayerType { name: "Dropout", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "drops random values while training", new: dropout::Dropout::new_layer },
     LayerType { name: "DummyData", bottoms: 0..=0, tops: Tops::Count(1..=ANY), summary: "blobs filled by fillers", new: dummy_data::DummyData::new_layer },
     LayerType { name: "Eltwise", bottoms: 2..=ANY, tops: Tops::Count(1..=1), summary: "product, weighted sum or maximum of several blobs", new: eltwise::Eltwise::new_layer },
     LayerType { name: "EuclideanLoss", bottoms: 2..=2, tops: Tops::Automatic(1..=1), summary: "half the mean squared distance", new: euclidean_loss::EuclideanLoss::new_layer },

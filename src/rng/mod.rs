@@ -127,9 +127,14 @@ impl Random {
         values.fill_with(|| self.gaussian(mean, std));
     }
 
-    /// Sets each value to `yes` with this probability, otherwise to 0, first value first.
-    pub fn fill_bernoulli(&mut self, values: &mut [f32], probability: f32, yes: f32) {
-        values.fill_with(|| if self.bernoulli(probability) { yes } else { 0.0 });
+    /// Sets each value to `yes` with this probability, otherwise to 0, first value first: the mask of Dropout, for which
+    /// Caffe computes in f64.
+    pub fn fill_mask(&mut self, values: &mut [f32], probability: f64, yes: f32) {
+        if probability == 0.0 {
+            return values.fill(0.0);
+        }
+        let last = probability * f64::from(u32::MAX);
+        values.fill_with(|| if f64::from(self.next_u32()) <= last { yes } else { 0.0 });
     }
 
     /// A fraction in `0..1` of 24 bits and a number below 256, from one word.

@@ -3,21 +3,24 @@
 //! [`read_solver`] and [`read_net`] read a file as Caffe does: parsed, then brought to today's form whatever version of Caffe
 //! it was written for. [`Document`] keeps where every field stood, for errors that are found later.
 
-#[allow(dead_code)] // `quote` is for the printer, next to come
 mod escape;
 mod forks;
 mod lexer;
 mod locations;
+pub mod number;
 mod parser;
+mod print;
 pub(crate) mod suggest;
+mod upgrade;
 mod value;
 
 use std::{fs, path::Path, sync::LazyLock};
 
 use prost::{Message, Name};
-use prost_reflect::{DescriptorPool, MessageDescriptor};
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
 
 pub use locations::Locations;
+pub use upgrade::upgrade_net;
 
 use crate::{
     Error, Result,
@@ -40,11 +43,21 @@ pub struct Document<T> {
 
 /// Reads a solver from a file and upgrades it.
 ///
+/// Without `snapshot_prefix`, snapshots go beside the solver under its name; in a folder, they take the solver's name:
+///
+/// | solver | `snapshot_prefix` | becomes |
+/// |---|---|---|
+/// | `solvers/lenet.prototxt` | | `solvers/lenet` |
+/// | `solvers/lenet.prototxt` | `out`, a folder | `out/lenet` |
+/// | `solvers/lenet.prototxt` | `out/lenet` | `out/lenet` |
+///
 /// # Errors
 ///
 /// [`Error::Io`] if the file cannot be read, else as [`parse_solver`].
 pub fn read_solver(path: &Path) -> Result<Document<SolverParameter>> {
-    parse_solver(read(path)?, &path.display().to_string())
+    let mut document = parse_solver(read(path)?, &path.display().to_string())?;
+    upgrade::snapshot_prefix(&mut document.message, path);
+    Ok(document)
 }
 
 /// Reads a net from a file and upgrades it.
@@ -56,22 +69,27 @@ pub fn read_net(path: &Path) -> Result<Document<NetParameter>> {
     parse_net(read(path)?, &path.display().to_string())
 }
 
-/// Reads a solver from a text; `file` names it in errors.
+/// Reads a solver from a text and upgrades it, except that a missing `snapshot_prefix` stays so; `file` names it in errors.
 ///
 /// # Errors
 ///
 /// [`Error::Parse`] if the text is no solver, [`Error::Config`] if it mixes old and new forms in a way Caffe refuses.
 pub fn parse_solver(text: impl AsRef<[u8]>, file: &str) -> Result<Document<SolverParameter>> {
-    parse(text, file)
+    let mut document = parse(text, file)?;
+    let locations = &document.locations;
+    upgrade::upgrade_solver(&mut document.message, file).map_err(|error| error.at(&locations.place("solver_type")))?;
+    Ok(document)
 }
 
-/// Reads a net from a text; `file` names it in errors.
+/// Reads a net from a text and upgrades it; `file` names it in errors.
 ///
 /// # Errors
 ///
 /// [`Error::Parse`] if the text is no net, [`Error::Config`] if it mixes old and new forms in a way Caffe refuses.
 pub fn parse_net(text: impl AsRef<[u8]>, file: &str) -> Result<Document<NetParameter>> {
-    parse(text, file)
+    let mut document = parse(text, file)?;
+    upgrade_net(&mut document.message, file)?;
+    Ok(document)
 }
 
 /// Reads any message from a text, with no upgrade.
@@ -82,8 +100,28 @@ pub fn parse_net(text: impl AsRef<[u8]>, file: &str) -> Result<Document<NetParam
 pub fn parse<T: Message + Name + Default>(text: impl AsRef<[u8]>, file: &str) -> Result<Document<T>> {
     let descriptor = descriptor::<T>();
     let (dynamic, fields) = parser::parse(text.as_ref(), file, descriptor.clone())?;
-    let message = dynamic.transcode_to().expect("a message encodes to what its own type decodes");
-    Ok(Document { message, file: file.to_string(), locations: Locations::new(file, descriptor, fields) })
+    Ok(Document {
+        message: to_typed(&dynamic),
+        file: file.to_string(),
+        locations: Locations::new(file, descriptor, fields),
+    })
+}
+
+/// A net as Caffe's log and its upgrade tools print it, with a line break at the end.
+pub fn print_net(net: &NetParameter) -> String {
+    print(net)
+}
+
+/// A solver as Caffe's log and its upgrade tools print it, with a line break at the end.
+pub fn print_solver(solver: &SolverParameter) -> String {
+    print(solver)
+}
+
+/// Any message as protobuf's C++ library prints it. The lines that the reader noted in layers are left out.
+pub fn print<T: Message + Name>(message: &T) -> String {
+    let mut text = String::new();
+    print::fields(&to_dynamic(message), 0, &mut text);
+    text
 }
 
 /// Removes the lines that the reader noted in layers, for a net that is to be written or compared.
@@ -96,6 +134,16 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).map_err(|cause| Error::io(path, cause))
 }
 
+fn to_dynamic<T: Message + Name>(message: &T) -> DynamicMessage {
+    let mut dynamic = DynamicMessage::new(descriptor::<T>());
+    dynamic.transcode_from(message).expect("a message encodes to what its own descriptor decodes");
+    dynamic
+}
+
+fn to_typed<T: Message + Name + Default>(dynamic: &DynamicMessage) -> T {
+    dynamic.transcode_to().expect("a message encodes to what its own type decodes")
+}
+
 fn descriptor<T: Name>() -> MessageDescriptor {
     static POOL: LazyLock<DescriptorPool> =
         LazyLock::new(|| DescriptorPool::decode(DESCRIPTORS).expect("descriptors are compiled in by build.rs"));
@@ -104,12 +152,3 @@ fn descriptor<T: Name>() -> MessageDescriptor {
 
 #[cfg(test)]
 mod tests;
-pub fn print_net(_: &crate::proto::NetParameter) -> String {
-    String::new()
-}
-pub fn print_solver(_: &crate::proto::SolverParameter) -> String {
-    String::new()
-}
-pub fn upgrade_net(_: &mut crate::proto::NetParameter, _: &str) -> crate::Result<()> {
-    Ok(())
-}

@@ -1,7 +1,9 @@
-//! What a user sees of the reader: what it takes, what it refuses and in which words.
+//! The reader: what it takes, what it refuses and in which words.
 
-use super::*;
-use crate::proto::{LayerParameter, NetParameter, SolverParameter, pooling_parameter::PoolMethod};
+use crate::{
+    proto::{LayerParameter, pooling_parameter::PoolMethod},
+    prototxt::*,
+};
 
 fn net(text: &str) -> NetParameter {
     parse::<NetParameter>(text, "net.prototxt").unwrap_or_else(|error| panic!("{text}: {error}")).message
@@ -151,7 +153,7 @@ fn grammar_errors() {
 fn enums_by_name_or_number() {
     let pool = |value: &str| {
         let net = net(&format!("layer {{ pooling_param {{ pool: {value} }} }}"));
-        net.layer[0].pooling_param.clone().unwrap_or_default().pool()
+        net.layer[0].pooling_param.unwrap_or_default().pool()
     };
     assert_eq!(pool("AVE"), PoolMethod::Ave);
     assert_eq!(pool("2"), PoolMethod::Stochastic);

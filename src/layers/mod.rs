@@ -16,6 +16,7 @@ mod inner_product;
 mod input;
 mod joints;
 mod loss;
+mod lrn;
 mod neuron;
 mod pooling;
 mod power;
@@ -327,6 +328,7 @@ pub static TABLE: &[LayerType] = &[
     LayerType { name: "Flatten", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "several axes become one", new: flatten::Flatten::new_layer },
     LayerType { name: "InnerProduct", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "a fully connected layer", new: inner_product::InnerProduct::new_layer },
     LayerType { name: "Input", bottoms: 0..=0, tops: Tops::Count(1..=ANY), summary: "blobs that the caller fills", new: input::Input::new_layer },
+    LayerType { name: "LRN", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "x divided by a power of the mean square around it", new: lrn::Lrn::new_layer },
     LayerType { name: "Pooling", bottoms: 1..=1, tops: Tops::Count(1..=2), summary: "largest or mean value of each window", new: pooling::Pooling::new_layer },
     LayerType { name: "Power", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "(shift + scale·x)^power", new: power::new_layer },
     LayerType { name: "ReLU", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "max(x, 0), or leaky", new: relu::new_layer },

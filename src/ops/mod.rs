@@ -6,6 +6,7 @@ pub mod elementwise;
 pub mod eltwise;
 pub mod gemm;
 pub mod loss;
+pub mod lrn;
 pub mod math;
 pub mod movement;
 pub mod pool;

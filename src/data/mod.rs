@@ -11,6 +11,7 @@ pub mod picture;
 pub mod prefetch;
 pub mod record;
 pub mod source;
+pub mod synthetic;
 pub mod transform;
 
 pub use record::{Image, Planes, Record, Values};

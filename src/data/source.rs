@@ -1,8 +1,13 @@
 //! Where records come from: the one interface of all sources, and the choice among them.
+//!
+//! | `data_param` | source |
+//! |---|---|
+//! | `source: "FOLDER" backend: LMDB` | the database in the folder ([`lmdb`]) |
+//! | `source: "synthetic:shapes/train"` or `"synthetic:shapes/test"` | images made on the spot ([`synthetic`]) |
 
 use std::path::Path;
 
-use super::{Record, lmdb, paths};
+use super::{Record, lmdb, paths, synthetic};
 use crate::{
     error::{Error, Result},
     proto::{DataParameter, data_parameter::Db},
@@ -37,6 +42,9 @@ pub fn open(parameter: &DataParameter, base: Option<&Path>) -> Result<Box<dyn So
     let name = parameter.source();
     if name.is_empty() {
         return Err(Error::config("data_param.source", "is missing: the name of a database"));
+    }
+    if name.starts_with(synthetic::PREFIX) {
+        return Ok(Box::new(synthetic::Shapes::open(name)?));
     }
     let path = paths::resolve(name, base);
     let is_lmdb = path.join("data.mdb").exists();

@@ -32,7 +32,8 @@ impl Net {
         let mut builder = Builder {
             context,
             file,
-            blobs: vec![Blob::default(); graph.blobs.len()],
+            // Clones of one blob would share its memory.
+            blobs: graph.blobs.iter().map(|_| Blob::new(Shape::scalar())).collect(),
             parameters: Parameters::default(),
             bytes: 0,
             nodes: Vec::new(),

@@ -32,8 +32,8 @@ impl Net {
         let mut builder = Builder {
             context,
             file,
-            // Clones of one blob would share its memory.
-            blobs: graph.blobs.iter().map(|_| Blob::new(Shape::scalar())).collect(),
+            // Each of its own: clones of one blob would share its memory.
+            blobs: graph.blobs.iter().map(|_| Blob::default()).collect(),
             parameters: Parameters::default(),
             bytes: 0,
             nodes: Vec::new(),

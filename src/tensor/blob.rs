@@ -5,11 +5,18 @@ use ndarray::ArrayD;
 use super::{Buffer, Shape};
 
 /// Values (`data`) and the gradient of the loss with respect to them (`diff`), both of one shape.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Blob {
     shape: Shape,
     data: Buffer,
     diff: Buffer,
+}
+
+impl Default for Blob {
+    /// A scalar of its own, zero.
+    fn default() -> Self {
+        Blob::new(Shape::default())
+    }
 }
 
 impl Blob {

@@ -39,7 +39,7 @@ use std::{ops::RangeInclusive, path::PathBuf};
 use crate::{
     error::{Error, Result},
     proto::{BlobShape, FillerParameter, LayerParameter, ParamSpec, Phase},
-    prototxt::suggest,
+    prototxt::suggest::nearest,
     rng::{SharedRandom, fill},
     tensor::{Blob, Device, Shape},
 };
@@ -350,10 +350,22 @@ pub static TABLE: &[LayerType] = &[
 /// When there is no such layer; the message names the nearest type.
 pub fn layer_type(name: &str) -> Result<&'static LayerType> {
     TABLE.iter().find(|row| row.name == name).ok_or_else(|| {
-        let hint = match suggest::nearest(name, TABLE.iter().map(|row| row.name.to_string())) {
-            Some(near) => format!("did you mean {near:?}?"),
-            None => "README.md lists the types that there are".to_string(),
-        };
-        Error::config("type", format!("unknown layer type {name:?}; {hint}"))
+        let near = nearest(name, TABLE.iter().map(|row| row.name.to_string()));
+        let hint = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+        Error::config("type", format!("unknown layer type {name:?}{hint}"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_finds_what_was_meant() {
+        assert!(TABLE.is_sorted_by_key(|row| row.name.to_lowercase()));
+        assert_eq!(layer_type("ReLU").unwrap().name, "ReLU");
+        let error = layer_type("Relu").err().unwrap().to_string();
+        assert_eq!(error, "type: unknown layer type \"Relu\"; did you mean \"ReLU\"?");
+        assert!(!layer_type("Teleport").err().unwrap().to_string().contains("did you mean"));
+    }
 }

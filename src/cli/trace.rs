@@ -9,8 +9,7 @@ use std::{
 use crate::{
     error::{Error, Result},
     proto::SolverParameter,
-    prototxt::read_solver,
-    report::number::exact,
+    prototxt::{number::general, read_solver},
     solver::Solver,
 };
 
@@ -52,7 +51,8 @@ pub fn run(args: &Args) -> Result<()> {
     for iteration in start..end {
         let rate = solver.learning_rate().rate(iteration);
         let loss = solver.iterate(start)?;
-        writeln!(out, "{iteration},{},{}", exact(rate), exact(loss)).map_err(unwritable)?;
+        writeln!(out, "{iteration},{},{}", general(f64::from(rate), 9), general(f64::from(loss), 9))
+            .map_err(unwritable)?;
     }
     out.flush().map_err(unwritable)
 }

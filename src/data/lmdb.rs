@@ -12,6 +12,7 @@ use std::{
 };
 
 use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, WithoutTls, types::Bytes};
+use log::info;
 
 use super::{Record, Source, paths, record::in_source};
 use crate::error::{Error, Result};
@@ -45,6 +46,7 @@ impl Cursor {
         if opened.table.is_empty(&transaction).map_err(|cause| damaged(name, &cause))? {
             return Err(Error::data(name, "the database holds no records"));
         }
+        info!("Opened lmdb {name}");
         Ok(Cursor { transaction, opened, name: name.to_owned(), key: Vec::new(), started: false })
     }
 }

@@ -17,6 +17,8 @@
 
 use std::path::Path;
 
+use log::info;
+
 use super::{Planes, Values, datasets::mean, paths};
 use crate::{
     error::{Error, Result},
@@ -191,6 +193,7 @@ fn read_mean(name: &str, base: Option<&Path>) -> Result<Mean> {
     if !path.exists() {
         return Err(paths::missing(name));
     }
+    info!("Loading mean file from: {name}");
     let blob = mean::read(&path)?;
     let shape = mean_shape(&blob).ok_or_else(|| {
         Error::data(name, format!("its {} values are not one image of the shape that it gives", blob.data.len()))

@@ -10,6 +10,7 @@ use crate::{
     error::{Error, Result},
     layers::{Context, Io, Setup, layer_type},
     proto::{LayerParameter, NetParameter, ParamSpec, Phase},
+    prototxt::{number::stream, print_net},
     rng::SharedRandom,
     tensor::{Blob, Device, Shape},
 };
@@ -27,6 +28,7 @@ impl Net {
         for layer in &mut message.layer {
             layer.phase.get_or_insert(phase as i32);
         }
+        info!("Initializing net from parameters: \n{}", print_net(&filtered));
         let graph = Graph::new(&message.layer, file)?;
         let context = Context { device: Device::default(), phase, random, base: base_of(file) };
         let mut builder = Builder {
@@ -110,7 +112,7 @@ impl Builder<'_> {
             let shape = self.blobs[top].shape();
             info!("Top shape: {}({})", spaced(shape), shape.count());
             if weight != 0.0 {
-                info!("    with loss weight {weight}");
+                info!("    with loss weight {}", stream(weight));
             }
             self.bytes += shape.count() * size_of::<f32>();
         }

@@ -7,6 +7,7 @@ use crate::{
     error::{Error, Result},
     layers::{Context, Io},
     ops::reduce,
+    prototxt::number::stream,
     tensor::{Blob, Buffer, Shape},
 };
 
@@ -102,11 +103,11 @@ impl Net {
         let node = &self.nodes[index];
         for &top in &node.tops {
             let mean = mean_magnitude(self.blobs[top].data());
-            info!("    [Forward] Layer {}, top blob {} data: {mean}", node.name(), self.blob_names[top]);
+            info!("    [Forward] Layer {}, top blob {} data: {}", node.name(), self.blob_names[top], stream(mean));
         }
         for (position, parameter) in node.parameters.iter().enumerate() {
             let mean = mean_magnitude(parameter.data());
-            info!("    [Forward] Layer {}, param blob {position} data: {mean}", node.name());
+            info!("    [Forward] Layer {}, param blob {position} data: {}", node.name(), stream(mean));
         }
     }
 
@@ -114,12 +115,17 @@ impl Net {
         let node = &self.nodes[index];
         for (&bottom, _) in node.bottoms.iter().zip(&node.bottom_gradients).filter(|(_, wanted)| **wanted) {
             let mean = mean_magnitude(self.blobs[bottom].diff());
-            info!("    [Backward] Layer {}, bottom blob {} diff: {mean}", node.name(), self.blob_names[bottom]);
+            info!(
+                "    [Backward] Layer {}, bottom blob {} diff: {}",
+                node.name(),
+                self.blob_names[bottom],
+                stream(mean)
+            );
         }
         let learning = node.parameters.iter().zip(&node.parameter_gradients).enumerate();
         for (position, (parameter, _)) in learning.filter(|(_, (_, wanted))| **wanted) {
             let mean = mean_magnitude(parameter.diff());
-            info!("    [Backward] Layer {}, param blob {position} diff: {mean}", node.name());
+            info!("    [Backward] Layer {}, param blob {position} diff: {}", node.name(), stream(mean));
         }
     }
 
@@ -127,6 +133,7 @@ impl Net {
         let (data, diff) = (self.parameters.data().host(), self.parameters.diff().host());
         let (data_sum, diff_sum) = (reduce::absolute_sum(&data), reduce::absolute_sum(&diff));
         let (data_norm, diff_norm) = (reduce::sum_of_squares(&data).sqrt(), reduce::sum_of_squares(&diff).sqrt());
+        let [data_sum, diff_sum, data_norm, diff_norm] = [data_sum, diff_sum, data_norm, diff_norm].map(stream);
         error!(
             "    [Backward] All net params (data, diff): L1 norm = ({data_sum}, {diff_sum}); L2 norm = ({data_norm}, {diff_norm})"
         );

@@ -120,10 +120,11 @@ impl Log for Glog {
         }
         let mut guard = self.lock();
         let Some(state) = guard.as_mut() else { return };
-        let line = match state.options.prefix {
-            true => format!("{}{}\n", prefix(record, &Zoned::now()), record.args()),
-            false => format!("{}\n", record.args()),
-        };
+        let mut line = if state.options.prefix { prefix(record, &Zoned::now()) } else { String::new() };
+        line += &record.args().to_string();
+        if !line.ends_with('\n') {
+            line.push('\n');
+        }
         state.copy.write(&line);
         if record.level() <= state.options.stderr {
             // A log that cannot be written (a closed pipe, a full disk) must not end the training.

@@ -3,7 +3,6 @@
 mod caffe_log;
 pub mod glog;
 pub mod lines;
-pub mod number;
 pub mod progress;
 
 pub use caffe_log::CaffeLog;

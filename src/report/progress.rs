@@ -4,8 +4,11 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{glog, number::general};
-use crate::solver::{Event, Iteration, Observer};
+use super::glog;
+use crate::{
+    prototxt::number::stream,
+    solver::{Event, Iteration, Observer},
+};
 
 /// How often the bar changes, at most.
 const PERIOD: Duration = Duration::from_millis(100);
@@ -62,7 +65,7 @@ impl Bar {
             return;
         }
         self.shown = Instant::now();
-        self.bar.set_message(format!("lr {}  loss {}", general(at.rate), general(at.smoothed_loss)));
+        self.bar.set_message(format!("lr {}  loss {}", stream(at.rate), stream(at.smoothed_loss)));
         self.bar.set_position(at.iteration as u64);
     }
 }

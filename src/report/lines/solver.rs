@@ -1,7 +1,7 @@
 //! What the solver says: setup, iterations, tests, snapshots, the end.
 
 use super::weighted;
-use crate::{report::number::general, solver::NetSource};
+use crate::{prototxt::number::stream, solver::NetSource};
 
 /// Before anything else; `text` is the solver's message in text format.
 pub fn initializing(text: &str) -> String {
@@ -49,11 +49,6 @@ pub fn stage(number: usize, stages: usize, iteration: usize, until: usize, polic
     format!("Stage {number} of {stages}: iterations {iteration} to {until}, lr_policy {policy}")
 }
 
-/// A snapshot is loaded to go on from.
-pub fn restoring(file: &str) -> String {
-    format!("Restoring previous solver status from {file}")
-}
-
 /// The momentum of a snapshot is loaded.
 pub fn restoring_history() -> String {
     "SGDSolver: restoring history".into()
@@ -61,13 +56,13 @@ pub fn restoring_history() -> String {
 
 /// Every `display` iterations. `per_second` counts iterations since the last such line, `seconds` is the time since then.
 pub fn iteration(iteration: usize, per_second: f32, seconds: f32, display: usize, loss: f32) -> String {
-    let (per_second, seconds, loss) = (general(per_second), general(seconds), general(loss));
+    let (per_second, seconds, loss) = (stream(per_second), stream(seconds), stream(loss));
     format!("Iteration {iteration} ({per_second} iter/s, {seconds}s/{display} iters), loss = {loss}")
 }
 
 /// After training, if the last iteration is one that is displayed.
 pub fn last_iteration(iteration: usize, loss: f32) -> String {
-    format!("Iteration {iteration}, loss = {}", general(loss))
+    format!("Iteration {iteration}, loss = {}", stream(loss))
 }
 
 /// After [`iteration`], once for each value of each output of the training net; `number` counts them from 0.
@@ -77,7 +72,7 @@ pub fn train_output(number: usize, blob: &str, value: f32, loss_weight: f32) -> 
 
 /// With [`iteration`], when the update is made.
 pub fn learning_rate(iteration: usize, rate: f32) -> String {
-    format!("Iteration {iteration}, lr = {}", general(rate))
+    format!("Iteration {iteration}, lr = {}", stream(rate))
 }
 
 /// `multistep` came to its next step.
@@ -87,7 +82,7 @@ pub fn multistep(iteration: usize, step: usize) -> String {
 
 /// `clip_gradients` was exceeded.
 pub fn clipping(norm: f32, limit: f32, factor: f32) -> String {
-    let (norm, limit, factor) = (general(norm), general(limit), general(factor));
+    let (norm, limit, factor) = (stream(norm), stream(limit), stream(factor));
     format!("Gradient clipping: scaling down gradients (L2 norm {norm} > {limit}) by scale factor {factor}")
 }
 
@@ -98,7 +93,7 @@ pub fn testing(iteration: usize, net: usize) -> String {
 
 /// The mean loss of a test, with `test_compute_loss`.
 pub fn test_loss(loss: f32) -> String {
-    format!("Test loss: {}", general(loss))
+    format!("Test loss: {}", stream(loss))
 }
 
 /// After a test, once for each value of each output of the test net; `number` counts them from 0, `value` is the mean.
@@ -116,19 +111,9 @@ pub fn snapshotting(file: &str) -> String {
     format!("Snapshotting to binary proto file {file}")
 }
 
-/// Weights are written as HDF5.
-pub fn snapshotting_hdf5(file: &str) -> String {
-    format!("Snapshotting to HDF5 file {file}")
-}
-
 /// The solver's state is written.
 pub fn snapshotting_state(file: &str) -> String {
     format!("Snapshotting solver state to binary proto file {file}")
-}
-
-/// The solver's state is written as HDF5.
-pub fn snapshotting_state_hdf5(file: &str) -> String {
-    format!("Snapshotting solver state to HDF5 file {file}")
 }
 
 /// A signal ended training.
@@ -142,7 +127,7 @@ pub fn done() -> String {
 }
 
 fn output(phase: &str, number: usize, blob: &str, value: f32, loss_weight: f32) -> String {
-    format!("    {phase} net output #{number}: {blob} = {}{}", general(value), weighted(loss_weight, value))
+    format!("    {phase} net output #{number}: {blob} = {}{}", stream(value), weighted(loss_weight, value))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What the commands `train`, `test` and `time` say themselves, as Caffe's tool does.
 
 use super::weighted;
-use crate::report::number::general;
+use crate::prototxt::number::stream;
 
 /// The device, where it is the CPU.
 pub fn use_cpu() -> String {
@@ -30,17 +30,17 @@ pub fn running(iterations: usize) -> String {
 
 /// `test`: one value of one output for one batch.
 pub fn batch(number: usize, blob: &str, value: f32) -> String {
-    format!("Batch {number}, {blob} = {}", general(value))
+    format!("Batch {number}, {blob} = {}", stream(value))
 }
 
 /// `test`: the mean loss.
 pub fn loss(value: f32) -> String {
-    format!("Loss: {}", general(value))
+    format!("Loss: {}", stream(value))
 }
 
 /// `test`: the mean of one value of one output.
 pub fn score(blob: &str, mean: f32, loss_weight: f32) -> String {
-    format!("{blob} = {}{}", general(mean), weighted(loss_weight, mean))
+    format!("{blob} = {}{}", stream(mean), weighted(loss_weight, mean))
 }
 
 /// `time`: before the pass that is not timed.
@@ -50,7 +50,7 @@ pub fn performing_forward() -> String {
 
 /// `time`: the loss of the pass that is not timed.
 pub fn initial_loss(loss: f32) -> String {
-    format!("Initial loss: {}", general(loss))
+    format!("Initial loss: {}", stream(loss))
 }
 
 /// `time`: before the backward pass that is not timed.
@@ -70,7 +70,7 @@ pub fn timing(iterations: usize) -> String {
 
 /// `time`: one iteration, counted from 1.
 pub fn timed_iteration(number: usize, milliseconds: f32) -> String {
-    format!("Iteration: {number} forward-backward time: {} ms.", general(milliseconds))
+    format!("Iteration: {number} forward-backward time: {} ms.", stream(milliseconds))
 }
 
 /// `time`: before the layers' means.
@@ -80,17 +80,17 @@ pub fn average_per_layer() -> String {
 
 /// `time`: a layer's mean; `direction` is `forward` or `backward`.
 pub fn layer_time(layer: &str, direction: &str, milliseconds: f64) -> String {
-    format!("{layer:>10}\t{direction}: {} ms.", general(milliseconds))
+    format!("{layer:>10}\t{direction}: {} ms.", stream(milliseconds))
 }
 
 /// `time`: the mean of a whole pass; `pass` is `Forward pass`, `Backward pass` or `Forward-Backward`.
 pub fn average(pass: &str, milliseconds: f64) -> String {
-    format!("Average {pass}: {} ms.", general(milliseconds))
+    format!("Average {pass}: {} ms.", stream(milliseconds))
 }
 
 /// `time`: everything.
 pub fn total_time(milliseconds: f32) -> String {
-    format!("Total Time: {} ms.", general(milliseconds))
+    format!("Total Time: {} ms.", stream(milliseconds))
 }
 
 /// `time`: the clock has stopped.

@@ -2,5 +2,6 @@
 
 mod cli;
 mod documents;
+mod errors;
 mod golden;
 mod program;

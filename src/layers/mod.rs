@@ -4,6 +4,8 @@
 //! add one, write the file, then a row in `TABLE`.
 
 mod accuracy;
+mod batch_norm;
+mod bias;
 mod concat;
 mod convolution;
 mod data;
@@ -22,12 +24,14 @@ mod pooling;
 mod power;
 mod relu;
 mod reshape;
+mod scale;
 mod sigmoid;
 mod sigmoid_cross_entropy_loss;
 mod silence;
 mod slice;
 mod softmax;
 mod softmax_with_loss;
+mod spans;
 mod split;
 mod tanh;
 #[cfg(test)]
@@ -319,6 +323,8 @@ pub const ANY: usize = usize::MAX;
 #[rustfmt::skip]
 pub static TABLE: &[LayerType] = &[
     LayerType { name: "Accuracy", bottoms: 2..=2, tops: Tops::Count(1..=2), summary: "part of labels whose score is among the best", new: accuracy::Accuracy::new_layer },
+    LayerType { name: "BatchNorm", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "mean 0 and variance 1 for each channel", new: batch_norm::BatchNorm::new_layer },
+    LayerType { name: "Bias", bottoms: 1..=2, tops: Tops::Count(1..=1), summary: "x + β along some axes", new: bias::Bias::new_layer },
     LayerType { name: "Concat", bottoms: 1..=ANY, tops: Tops::Count(1..=1), summary: "several blobs one behind the other along an axis", new: concat::Concat::new_layer },
     LayerType { name: "Convolution", bottoms: 1..=ANY, tops: Tops::AsBottoms, summary: "filters over the spatial axes", new: convolution::Convolution::new_layer },
     LayerType { name: "Data", bottoms: 0..=0, tops: Tops::Count(1..=2), summary: "images and labels from a database", new: data::Data::new_layer },
@@ -334,6 +340,7 @@ pub static TABLE: &[LayerType] = &[
     LayerType { name: "Power", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "(shift + scale·x)^power", new: power::new_layer },
     LayerType { name: "ReLU", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "max(x, 0), or leaky", new: relu::new_layer },
     LayerType { name: "Reshape", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "the same values in another shape", new: reshape::Reshape::new_layer },
+    LayerType { name: "Scale", bottoms: 1..=2, tops: Tops::Count(1..=1), summary: "γ·x (+ β) along some axes", new: scale::Scale::new_layer },
     LayerType { name: "Sigmoid", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "1 / (1 + e⁻ˣ)", new: sigmoid::new_layer },
     LayerType { name: "SigmoidCrossEntropyLoss", bottoms: 2..=2, tops: Tops::Automatic(1..=1), summary: "cross entropy of independent probabilities", new: sigmoid_cross_entropy_loss::SigmoidCrossEntropyLoss::new_layer },
     LayerType { name: "Silence", bottoms: 1..=ANY, tops: Tops::Count(0..=0), summary: "takes blobs that nobody reads", new: silence::Silence::new_layer },

@@ -96,7 +96,8 @@ impl TrialBuilder {
         let (parameters, specs) = setup.finish();
         let mut bottom_gradients = vec![true; bottoms.len()];
         self.constants.iter().for_each(|&position| bottom_gradients[position] = false);
-        let parameter_gradients = vec![true; parameters.len()];
+        let is_learned = |position| specs.get(position).is_none_or(|spec: &ParamSpec| spec.lr_mult() != 0.0);
+        let parameter_gradients = (0..parameters.len()).map(is_learned).collect();
         let mut trial =
             Trial { layer, context, blobs, bottoms, tops, parameters, specs, bottom_gradients, parameter_gradients };
         trial.reshape()?;

@@ -1,6 +1,8 @@
 //! Arithmetic: one folder per family, the CPU code beside the CUDA code.
 
 pub mod activation;
+pub mod batch_norm;
+pub mod broadcast;
 pub mod conv;
 pub mod elementwise;
 pub mod eltwise;

@@ -103,8 +103,13 @@ impl Layer for DummyData {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
+    use ndarray::ArrayD;
+    use ndarray_npy::NpzReader;
+
     use super::*;
-    use crate::{layers::testing::Trial, proto::BlobShape};
+    use crate::{layers::testing::Trial, proto::BlobShape, prototxt::parse_net};
 
     fn dummy(options: DummyDataParameter, tops: usize) -> LayerParameter {
         LayerParameter {
@@ -129,6 +134,25 @@ mod tests {
         let trial = Trial::of(&dummy(options, 2)).tops(2).run().unwrap();
         assert_eq!(trial.top(0), [3.0; 4]);
         assert!(trial.top(1).iter().all(|value| (0.0..1.0).contains(value) && *value != 0.0));
+    }
+
+    /// Three forward passes of `tests/golden/fillers/dummy.prototxt` from seed 77, bit for bit as Caffe filled them.
+    #[test]
+    fn draws_are_those_of_caffe() {
+        let net = parse_net(include_str!("../../tests/golden/fillers/dummy.prototxt"), "dummy.prototxt").unwrap();
+        let mut trial = Trial::of(&net.message.layer[0]).tops(4).seed(77).build().unwrap();
+        for archive in [
+            include_bytes!("../../tests/golden/fillers/dummy_forward_0.npz").as_slice(),
+            include_bytes!("../../tests/golden/fillers/dummy_forward_1.npz"),
+            include_bytes!("../../tests/golden/fillers/dummy_forward_2.npz"),
+        ] {
+            trial.forward().unwrap();
+            let mut archive = NpzReader::new(Cursor::new(archive)).unwrap();
+            for top in 0..4 {
+                let expected: ArrayD<f32> = archive.by_name(&format!("data:t{top}")).unwrap();
+                assert_eq!(trial.top_blob(top).data_array(), expected);
+            }
+        }
     }
 
     #[test]

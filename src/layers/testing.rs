@@ -72,7 +72,6 @@ impl TrialBuilder {
     }
 
     /// The seed of the random engine before setup, 1 if not given.
-    #[allow(dead_code, reason = "for layers that draw")]
     pub(crate) fn seed(mut self, seed: u32) -> Self {
         self.seed = seed;
         self

@@ -1,10 +1,16 @@
 //! Tiles of 4 × 24 with AVX2 and FMA: twelve accumulators, three vectors of columns, one broadcast.
 
 use std::arch::x86_64::{
-    __m256, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps,
+    __m256, __m256i, _mm_loadu_ps, _mm256_add_ps, _mm256_castpd_ps, _mm256_castps_pd, _mm256_castps128_ps256,
+    _mm256_fmadd_ps, _mm256_insertf128_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_ps, _mm256_or_ps,
+    _mm256_set1_ps, _mm256_setzero_ps, _mm256_setzero_si256, _mm256_storeu_ps, _mm256_unpackhi_pd, _mm256_unpackhi_ps,
+    _mm256_unpacklo_pd, _mm256_unpacklo_ps,
 };
 
-use super::kernel::{Kernel, Tile, tile_table};
+use super::{
+    gather::{Gather, Part, Transpose, parts, transpose_from},
+    kernel::{Kernel, Tile, tile_table},
+};
 
 /// The kernel.
 pub(super) static KERNEL: Kernel = Kernel {
@@ -12,6 +18,8 @@ pub(super) static KERNEL: Kernel = Kernel {
     rows: 4,
     lanes: LANES,
     tiles: tile_table!(tile, 4),
+    gather,
+    transpose,
     available: || is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
 };
 
@@ -71,4 +79,86 @@ unsafe fn store<const ROWS: usize, const VECTORS: usize>(tile: &Tile<'_>, sums: 
             }
         }
     }
+}
+
+/// As [`super::gather::GatherFunction`]: each vector is loaded part by part under masks.
+///
+/// # Safety
+/// As [`super::gather::GatherFunction`].
+#[target_feature(enable = "avx2,fma")]
+unsafe fn gather(gather: &Gather<'_>) {
+    for vector in 0..gather.vectors {
+        let mut list = [Part::default(); LANES];
+        let count = parts(gather.segments, vector, &mut list);
+        // SAFETY: passed on to the caller.
+        unsafe {
+            match count {
+                1 => gather_vector::<1>(gather, vector, &list[..1]),
+                2 => gather_vector::<2>(gather, vector, &list[..2]),
+                _ => gather_vector::<LANES>(gather, vector, &list[..count]),
+            }
+        }
+    }
+}
+
+/// One vector of every row, of at most `PARTS` parts.
+///
+/// # Safety
+/// As [`super::gather::GatherFunction`].
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn gather_vector<const PARTS: usize>(gather: &Gather<'_>, vector: usize, parts: &[Part]) {
+    let mut origins = [0isize; PARTS];
+    let mut masks: [__m256i; PARTS] = [_mm256_setzero_si256(); PARTS];
+    for ((origin, mask), part) in origins.iter_mut().zip(&mut masks).zip(parts) {
+        *origin = part.origin;
+        let lanes: [i32; LANES] = std::array::from_fn(|lane| -i32::from((part.start..part.end).contains(&lane)));
+        // SAFETY: the array is a vector long.
+        *mask = unsafe { _mm256_loadu_si256(lanes.as_ptr().cast()) };
+    }
+    let width = gather.vectors * LANES;
+    let count = parts.len().min(PARTS);
+    for (number, offset) in gather.offsets.iter().enumerate() {
+        let row = gather.source.wrapping_add(*offset);
+        // SAFETY: lanes under the masks are places that the caller vouches for, other lanes are not read.
+        unsafe {
+            let mut value = _mm256_maskload_ps(row.wrapping_offset(origins[0]), masks[0]);
+            // A constant number of parts but for the last resort, where it is as many as there are.
+            for part in 1..if PARTS == LANES { count } else { PARTS } {
+                let more = _mm256_maskload_ps(row.wrapping_offset(origins[part]), masks[part]);
+                value = _mm256_or_ps(value, more);
+            }
+            _mm256_storeu_ps(gather.packed.add(number * width + vector * LANES), value);
+        }
+    }
+}
+
+/// As [`super::gather::TransposeFunction`]: four positions of eight rows at a time.
+///
+/// # Safety
+/// As [`super::gather::TransposeFunction`].
+#[target_feature(enable = "avx2,fma")]
+unsafe fn transpose(transpose: &Transpose) {
+    let row = |lane: usize| transpose.source.wrapping_add(lane.min(transpose.lanes - 1) * transpose.stride);
+    let rows: [*const f32; LANES] = std::array::from_fn(row);
+    let whole = transpose.len / 4 * 4;
+    for position in (0..whole).step_by(4) {
+        // SAFETY: the caller vouches for all rows and for the room.
+        unsafe {
+            // In each half of a vector four neighbours of one row; then 4 × 4 transposes within the halves.
+            let load = |lane: usize| _mm_loadu_ps(rows[lane].add(position));
+            let halves = |lane: usize| _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(load(lane)), load(lane + 4));
+            let (a, b, c, d) = (halves(0), halves(1), halves(2), halves(3));
+            let (ab_low, ab_high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+            let (cd_low, cd_high) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+            let low = |x, y| _mm256_castpd_ps(_mm256_unpacklo_pd(_mm256_castps_pd(x), _mm256_castps_pd(y)));
+            let high = |x, y| _mm256_castpd_ps(_mm256_unpackhi_pd(_mm256_castps_pd(x), _mm256_castps_pd(y)));
+            let columns = [low(ab_low, cd_low), high(ab_low, cd_low), low(ab_high, cd_high), high(ab_high, cd_high)];
+            for (index, column) in columns.into_iter().enumerate() {
+                _mm256_storeu_ps(transpose.packed.add((position + index) * transpose.width), column);
+            }
+        }
+    }
+    // SAFETY: passed on to the caller.
+    unsafe { transpose_from(transpose, whole) }
 }

@@ -1,10 +1,16 @@
 //! Tiles of 8 × 48 with AVX-512: 24 accumulators, three vectors of columns, one broadcast.
 
 use std::arch::x86_64::{
-    __m512, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+    __m512, __mmask16, _mm_loadu_ps, _mm512_add_ps, _mm512_castpd_ps, _mm512_castps_pd, _mm512_castps128_ps512,
+    _mm512_fmadd_ps, _mm512_insertf32x4, _mm512_loadu_ps, _mm512_mask_loadu_ps, _mm512_maskz_loadu_ps, _mm512_set1_ps,
+    _mm512_setzero_ps, _mm512_storeu_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd,
+    _mm512_unpacklo_ps,
 };
 
-use super::kernel::{Kernel, Tile, tile_table};
+use super::{
+    gather::{Gather, Part, Transpose, parts, transpose_from},
+    kernel::{Kernel, Tile, tile_table},
+};
 
 /// The kernel.
 pub(super) static KERNEL: Kernel = Kernel {
@@ -12,6 +18,8 @@ pub(super) static KERNEL: Kernel = Kernel {
     rows: 8,
     lanes: LANES,
     tiles: tile_table!(tile, 8),
+    gather,
+    transpose,
     available: || is_x86_feature_detected!("avx512f"),
 };
 
@@ -71,4 +79,90 @@ unsafe fn store<const ROWS: usize, const VECTORS: usize>(tile: &Tile<'_>, sums: 
             }
         }
     }
+}
+
+/// As [`super::gather::GatherFunction`]: each vector is loaded part by part under masks.
+///
+/// # Safety
+/// As [`super::gather::GatherFunction`].
+#[target_feature(enable = "avx512f")]
+unsafe fn gather(gather: &Gather<'_>) {
+    for vector in 0..gather.vectors {
+        let mut list = [Part::default(); LANES];
+        let count = parts(gather.segments, vector, &mut list);
+        // SAFETY: passed on to the caller.
+        unsafe {
+            match count {
+                1 => gather_vector::<1>(gather, vector, &list[..1]),
+                2 => gather_vector::<2>(gather, vector, &list[..2]),
+                3 => gather_vector::<3>(gather, vector, &list[..3]),
+                4 => gather_vector::<4>(gather, vector, &list[..4]),
+                _ => gather_vector::<LANES>(gather, vector, &list[..count]),
+            }
+        }
+    }
+}
+
+/// One vector of every row, of at most `PARTS` parts.
+///
+/// # Safety
+/// As [`super::gather::GatherFunction`].
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn gather_vector<const PARTS: usize>(gather: &Gather<'_>, vector: usize, parts: &[Part]) {
+    let mut origins = [0isize; PARTS];
+    let mut masks: [__mmask16; PARTS] = [0; PARTS];
+    for ((origin, mask), part) in origins.iter_mut().zip(&mut masks).zip(parts) {
+        *origin = part.origin;
+        *mask = (((1u32 << part.end) - 1) & !((1u32 << part.start) - 1)) as __mmask16;
+    }
+    let width = gather.vectors * LANES;
+    let count = parts.len().min(PARTS);
+    for (number, offset) in gather.offsets.iter().enumerate() {
+        let row = gather.source.wrapping_add(*offset);
+        // SAFETY: lanes under the masks are places that the caller vouches for, other lanes are not read.
+        unsafe {
+            let mut value = _mm512_maskz_loadu_ps(masks[0], row.wrapping_offset(origins[0]));
+            // A constant number of parts but for the last resort, where it is as many as there are.
+            for part in 1..if PARTS == LANES { count } else { PARTS } {
+                value = _mm512_mask_loadu_ps(value, masks[part], row.wrapping_offset(origins[part]));
+            }
+            _mm512_storeu_ps(gather.packed.add(number * width + vector * LANES), value);
+        }
+    }
+}
+
+/// As [`super::gather::TransposeFunction`]: four positions of sixteen rows at a time.
+///
+/// # Safety
+/// As [`super::gather::TransposeFunction`].
+#[target_feature(enable = "avx512f")]
+unsafe fn transpose(transpose: &Transpose) {
+    let row = |lane: usize| transpose.source.wrapping_add(lane.min(transpose.lanes - 1) * transpose.stride);
+    let rows: [*const f32; LANES] = std::array::from_fn(row);
+    let whole = transpose.len / 4 * 4;
+    for position in (0..whole).step_by(4) {
+        // SAFETY: the caller vouches for all rows and for the room.
+        unsafe {
+            // In each quarter of a vector four neighbours of one row; then 4 × 4 transposes within the quarters.
+            let load = |lane: usize| _mm_loadu_ps(rows[lane].add(position));
+            let quarters = |lane: usize| {
+                let value = _mm512_castps128_ps512(load(lane));
+                let value = _mm512_insertf32x4::<1>(value, load(lane + 4));
+                let value = _mm512_insertf32x4::<2>(value, load(lane + 8));
+                _mm512_insertf32x4::<3>(value, load(lane + 12))
+            };
+            let (a, b, c, d) = (quarters(0), quarters(1), quarters(2), quarters(3));
+            let (ab_low, ab_high) = (_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+            let (cd_low, cd_high) = (_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+            let low = |x, y| _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(x), _mm512_castps_pd(y)));
+            let high = |x, y| _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(x), _mm512_castps_pd(y)));
+            let columns = [low(ab_low, cd_low), high(ab_low, cd_low), low(ab_high, cd_high), high(ab_high, cd_high)];
+            for (index, column) in columns.into_iter().enumerate() {
+                _mm512_storeu_ps(transpose.packed.add((position + index) * transpose.width), column);
+            }
+        }
+    }
+    // SAFETY: passed on to the caller.
+    unsafe { transpose_from(transpose, whole) }
 }

@@ -2,6 +2,8 @@
 
 use std::{env, sync::OnceLock};
 
+use super::gather::{GatherFunction, TransposeFunction};
+
 /// The most rows a tile of any instruction set has.
 pub(crate) const MAX_ROWS: usize = 8;
 
@@ -60,6 +62,10 @@ pub struct Kernel {
     pub(crate) lanes: usize,
     /// The functions for tiles of 1.. rows and 1.. vectors, indexed from 0.
     pub(crate) tiles: [[TileFunction; MAX_VECTORS]; MAX_ROWS],
+    /// Packs rows of segments.
+    pub(crate) gather: GatherFunction,
+    /// Packs a transpose.
+    pub(crate) transpose: TransposeFunction,
     /// Whether this processor can run it.
     pub(crate) available: fn() -> bool,
 }

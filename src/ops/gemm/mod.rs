@@ -14,6 +14,7 @@ mod avx2;
 mod avx512;
 pub(crate) mod core;
 mod cpu;
+pub(crate) mod gather;
 pub(crate) mod kernel;
 #[cfg(target_arch = "aarch64")]
 mod neon;

@@ -2,7 +2,10 @@
 
 use std::arch::aarch64::{float32x4_t, vaddq_f32, vdupq_n_f32, vfmaq_f32, vld1q_f32, vst1q_f32};
 
-use super::kernel::{Kernel, Tile, tile_table};
+use super::{
+    gather::{gather, transpose},
+    kernel::{Kernel, Tile, tile_table},
+};
 
 /// The kernel.
 pub(super) static KERNEL: Kernel =

@@ -1,10 +1,20 @@
 //! Tiles of 4 × 12 in plain Rust, which the compiler turns into whatever vectors the target always has.
 
-use super::kernel::{Kernel, Tile, tile_table};
+use super::{
+    gather::{gather, transpose},
+    kernel::{Kernel, Tile, tile_table},
+};
 
 /// The kernel.
-pub(super) static KERNEL: Kernel =
-    Kernel { name: "portable", rows: 4, lanes: LANES, tiles: tile_table!(tile, 4), available: || true };
+pub(super) static KERNEL: Kernel = Kernel {
+    name: "portable",
+    rows: 4,
+    lanes: LANES,
+    tiles: tile_table!(tile, 4),
+    gather: gather::<LANES>,
+    transpose,
+    available: || true,
+};
 
 const LANES: usize = 4;
 

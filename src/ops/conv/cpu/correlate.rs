@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::plan::{PhasePlan, Piece, Plan, Task};
 use crate::ops::gemm::{
     core::{Columns, Depth, Epilogue, Offsets, Output, Place, Rows, multiply},
+    gather::{Gather, Segment},
     kernel::{Kernel, MAX_LANES, MAX_VECTORS},
     scratch::with_scratch,
 };
@@ -86,8 +87,7 @@ impl Work<'_> {
 
     fn phase(&self, phase: &PhasePlan, group: usize, task: &Task, source: &[f32], weights: &[f32], pieces: &[Piece]) {
         let outputs = self.sizes.result_channels / self.sizes.groups;
-        let channels = self.sizes.source_channels / self.sizes.groups;
-        let depth = channels * phase.taps.len();
+        let depth = phase.offsets.len();
         let first = (task.images.start * self.sizes.result_channels + group * outputs) * self.result_plane;
         let bias = self.bias.map(|bias| &bias[group * outputs..(group + 1) * outputs]);
         let rows = Rows {
@@ -96,7 +96,7 @@ impl Work<'_> {
             step: 1,
             depth: Depth::Straight(depth),
         };
-        let patches = Patches { source, plane: self.plan.layout.plane, taps: &phase.taps, pieces };
+        let patches = Patches { source, offsets: &phase.offsets, pieces };
         let planes = Planes { result: self.result, first, plane: self.result_plane, pieces };
         multiply(self.kernel, &rows, &patches, &planes, Epilogue { bias, accumulate: false });
     }
@@ -133,17 +133,8 @@ pub(super) fn arranged<'a>(
 /// The matrix that im2col would write: step (channel, tap) of the reduction, one column per output position.
 struct Patches<'a> {
     source: &'a [f32],
-    plane: usize,
-    taps: &'a [usize],
+    offsets: &'a [usize],
     pieces: &'a [Piece],
-}
-
-/// Part of a piece within a panel.
-#[derive(Clone, Copy, Default)]
-struct Segment {
-    lane: usize,
-    source: usize,
-    len: usize,
 }
 
 impl Patches<'_> {
@@ -169,30 +160,22 @@ impl Columns for Patches<'_> {
 
     fn panel<'s>(
         &'s self,
-        _kernel: &Kernel,
+        kernel: &Kernel,
         depth: Range<usize>,
         columns: Range<usize>,
         width: usize,
         space: &'s mut [f32],
     ) -> &'s [f32] {
-        if depth.is_empty() {
-            return space;
-        }
+        let offsets = &self.offsets[depth];
         let mut all = [Segment::default(); MAX_LANES * MAX_VECTORS];
-        let segments = self.segments(columns.clone(), &mut all);
-        let (mut channel, mut tap) = (depth.start / self.taps.len(), depth.start % self.taps.len());
-        for row in space.chunks_exact_mut(width) {
-            let source = &self.source[channel * self.plane + self.taps[tap]..];
-            for segment in segments {
-                row[segment.lane..segment.lane + segment.len]
-                    .copy_from_slice(&source[segment.source..segment.source + segment.len]);
-            }
-            row[columns.len()..].fill(0.0);
-            tap += 1;
-            if tap == self.taps.len() {
-                (channel, tap) = (channel + 1, 0);
-            }
-        }
+        let segments = self.segments(columns, &mut all);
+        let furthest = segments.iter().map(|segment| segment.source + segment.len).max().unwrap_or(0);
+        let furthest = furthest + offsets.iter().copied().max().unwrap_or(0);
+        assert!(furthest <= self.source.len() && space.len() >= offsets.len() * width, "a panel outside its memory");
+        let vectors = width / kernel.lanes;
+        let (source, packed) = (self.source.as_ptr(), space.as_mut_ptr());
+        // SAFETY: all places and the room were just checked.
+        unsafe { (kernel.gather)(&Gather { source, offsets, segments, vectors, packed }) };
         space
     }
 }

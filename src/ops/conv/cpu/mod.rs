@@ -25,9 +25,9 @@ pub(super) struct Workspace {
 impl Workspace {
     pub fn new(kernel: &'static Kernel, geometry: &Geometry) -> Self {
         let (grid, phase) = geometry::forward(geometry);
-        let forward = Plan::new(geometry.images, grid, vec![phase]);
+        let forward = Plan::new(geometry.images, geometry.channels / geometry.groups, grid, vec![phase]);
         let (grid, phases) = geometry::backward(geometry);
-        let backward = Plan::new(geometry.images, grid, phases);
+        let backward = Plan::new(geometry.images, geometry.outputs / geometry.groups, grid, phases);
         let gradient = WeightGradient::new(kernel, geometry, &forward);
         Workspace { kernel, forward, backward, turned: Vec::new(), gradient }
     }
@@ -64,7 +64,7 @@ pub(super) fn backward_bottom(
     for phase in &backward.phases {
         let (part, next) = rest.split_at_mut(channels * (outputs / groups) * phase.taps.len());
         rest = next;
-        turn(geometry, &phase.kernel, weights, part);
+        turn(geometry, &phase.taps, weights, part);
         parts.push(&*part);
     }
     let sizes = Correlation { source_channels: outputs, result_channels: channels, groups };

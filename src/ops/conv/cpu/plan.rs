@@ -30,7 +30,10 @@ pub(super) struct Plan {
     pub layout: Layout,
     pub phases: Vec<PhasePlan>,
     images: usize,
+    /// Images of a task, so that all threads find one.
     images_per_task: usize,
+    /// Images that fill a task, however few tasks that leaves.
+    images_at_most: usize,
     band: usize,
 }
 
@@ -38,10 +41,10 @@ pub(super) struct Plan {
 #[derive(Debug, Clone)]
 pub(super) struct PhasePlan {
     pub phase: Phase,
-    /// Where each tap reads for column 0, in the order of the kernel, relative to a channel's plane.
+    /// Where each tap of each channel of a group reads for column 0.
+    pub offsets: Vec<usize>,
+    /// The taps' indices in the kernel, in the order of the offsets.
     pub taps: Vec<usize>,
-    /// The same taps' indices in the kernel.
-    pub kernel: Vec<usize>,
     /// Distance between result positions along each axis.
     strides: Vec<usize>,
     /// Values of one result channel.
@@ -71,15 +74,17 @@ pub(super) struct Piece {
 }
 
 impl Plan {
-    pub fn new(images: usize, grid: Grid, phases: Vec<Phase>) -> Self {
+    /// A plan for a source of so many images, and so many channels in each group.
+    pub fn new(images: usize, channels: usize, grid: Grid, phases: Vec<Phase>) -> Self {
         let counts: Vec<usize> = grid.axes.iter().map(|axis| axis.count).collect();
         let (rows, columns) = (counts[0], counts.iter().product::<usize>().max(1));
         let tasks_per_image = columns.div_ceil(TASK_COLUMNS).min(rows.max(1));
-        let images_per_task = (TASK_COLUMNS / columns).clamp(1, images.div_ceil(TASKS).max(1));
+        let images_at_most = (TASK_COLUMNS / columns).clamp(1, images.max(1));
+        let images_per_task = images_at_most.min(images.div_ceil(TASKS).max(1));
         let band = rows.div_ceil(tasks_per_image).max(1);
         let layout = Layout::new(&grid, band);
-        let phases = phases.into_iter().map(|phase| PhasePlan::new(phase, &layout)).collect();
-        Plan { grid, layout, phases, images, images_per_task, band }
+        let phases = phases.into_iter().map(|phase| PhasePlan::new(phase, &layout, channels)).collect();
+        Plan { grid, layout, phases, images, images_per_task, images_at_most, band }
     }
 
     fn bands(&self) -> usize {
@@ -100,6 +105,22 @@ impl Plan {
             images: image..self.images.min(image + self.images_per_task),
             band: row..self.grid.axes[0].count.min(row + self.band),
         }
+    }
+
+    /// The number of units that a reduction over all columns can be cut into: images, or bands of them.
+    pub fn units(&self) -> usize {
+        self.images * self.bands()
+    }
+
+    /// The tasks of a range of units, each as large as can be.
+    pub fn tasks_of(&self, units: Range<usize>) -> impl Iterator<Item = Task> {
+        let bands = self.bands();
+        let step = if bands == 1 { self.images_at_most } else { 1 };
+        units.clone().step_by(step).map(move |unit| {
+            let (image, row) = (unit / bands, unit % bands * self.band);
+            let end = if bands == 1 { units.end.min(unit + step) } else { image + 1 };
+            Task { images: image..end, band: row..self.grid.axes[0].count.min(row + self.band) }
+        })
     }
 
     /// Copies one plane of the source as the task needs it.
@@ -240,7 +261,7 @@ impl Layout {
 }
 
 impl PhasePlan {
-    fn new(phase: Phase, layout: &Layout) -> Self {
+    fn new(phase: Phase, layout: &Layout, channels: usize) -> Self {
         let mut taps = vec![(0, 0)];
         for (depth, axis) in phase.axes.iter().enumerate() {
             taps = taps
@@ -253,9 +274,12 @@ impl PhasePlan {
                 })
                 .collect();
         }
-        let (taps, kernel) = taps.into_iter().unzip();
+        let offsets = (0..channels)
+            .flat_map(|channel| taps.iter().map(move |(offset, _)| channel * layout.plane + offset))
+            .collect();
+        let taps = taps.into_iter().map(|(_, index)| index).collect();
         let extents: Vec<usize> = phase.axes.iter().map(|axis| axis.extent).collect();
-        PhasePlan { taps, kernel, strides: strides(&extents), plane: extents.iter().product(), phase }
+        PhasePlan { offsets, taps, strides: strides(&extents), plane: extents.iter().product(), phase }
     }
 }
 

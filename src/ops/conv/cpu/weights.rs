@@ -15,15 +15,19 @@ use super::{
 };
 use crate::ops::gemm::{
     core::{Columns, Depth, Epilogue, Offsets, Output, Place, Rows, multiply},
-    kernel::{Kernel, Run},
+    gather::Transpose,
+    kernel::{Kernel, MAX_LANES, Run},
     scratch::with_scratch,
 };
 
-/// The most chunks the reduction is cut into.
-const CHUNKS: usize = 16;
+/// Pieces of work there should be, for any machine's cores.
+const PIECES: usize = 32;
 
-/// Rows (weights of a filter) that a task works on.
-const BLOCK_ROWS: usize = 1024;
+/// Rows (weights of a filter) that a piece has at most, unless one channel has more.
+const BLOCK_ROWS: usize = 256;
+
+/// Positions that a chunk has at least: its sums must be written and read.
+const CHUNK_DEPTH: usize = 512;
 
 /// Sums of the weights' gradient before they are added to the parameter's.
 #[derive(Debug)]
@@ -36,8 +40,6 @@ pub(super) struct WeightGradient {
     width: usize,
     /// Channels of a group that a task works on.
     block: usize,
-    /// Where each weight of a filter reads, for the channels of one block.
-    offsets: Vec<usize>,
 }
 
 /// Sums that tasks write at places of their own.
@@ -56,12 +58,10 @@ impl WeightGradient {
         let blocks = (channels * taps).div_ceil(BLOCK_ROWS).clamp(1, channels);
         let block = channels.div_ceil(blocks);
         let pieces = geometry.groups * channels.div_ceil(block);
-        let chunks = (2 * CHUNKS / pieces).clamp(1, CHUNKS).min(plan.tasks()).max(1);
-        let offsets = (0..block)
-            .flat_map(|channel| plan.phases[0].taps.iter().map(move |tap| channel * plan.layout.plane + tap))
-            .collect();
+        let depth = geometry.images * geometry.output_plane();
+        let chunks = (PIECES / pieces).min(depth / CHUNK_DEPTH).min(plan.units()).max(1);
         let width = kernel.padded(geometry.outputs / geometry.groups);
-        WeightGradient { kernel, sums: Vec::new(), chunks, width, block, offsets }
+        WeightGradient { kernel, sums: Vec::new(), chunks, width, block }
     }
 
     /// Computes the sums of all chunks.
@@ -80,15 +80,35 @@ impl WeightGradient {
     /// Adds the chunks' sums to the gradient.
     pub fn add_to(&self, geometry: &Geometry, weights_diff: &mut [f32]) {
         let (fan_in, outputs) = (geometry.fan_in(), geometry.outputs / geometry.groups);
-        let chunk = geometry.groups * fan_in * self.width;
-        weights_diff.par_chunks_exact_mut(fan_in).enumerate().for_each(|(output, diff)| {
-            let (group, lane) = (output / outputs, output % outputs);
-            for (row, diff) in diff.iter_mut().enumerate() {
-                let place = (group * fan_in + row) * self.width + lane;
-                let sum = (0..self.chunks).map(|number| self.sums[number * chunk + place]).reduce(|a, b| a + b);
-                *diff += sum.unwrap_or(0.0);
-            }
+        weights_diff.par_chunks_mut(fan_in * outputs).enumerate().for_each(|(group, diff)| {
+            diff.par_chunks_mut(fan_in * MAX_LANES).enumerate().for_each(|(block, diff)| {
+                self.add_outputs(geometry, group * fan_in, block * MAX_LANES, diff);
+            });
         });
+    }
+
+    /// Adds the sums of up to [`MAX_LANES`] outputs, from row `first` and output `lane` on.
+    fn add_outputs(&self, geometry: &Geometry, first: usize, lane: usize, diff: &mut [f32]) {
+        let fan_in = geometry.fan_in();
+        let chunk = geometry.groups * fan_in * self.width;
+        let lanes = diff.len() / fan_in;
+        for start in (0..fan_in).step_by(MAX_LANES) {
+            let count = MAX_LANES.min(fan_in - start);
+            let mut square = [[0.0f32; MAX_LANES]; MAX_LANES];
+            for number in 0..self.chunks {
+                let place = number * chunk + (first + start) * self.width + lane;
+                for (row, sums) in square[..count].iter_mut().zip(self.sums[place..].chunks(self.width)) {
+                    for (value, sum) in row[..lanes].iter_mut().zip(sums) {
+                        *value += sum;
+                    }
+                }
+            }
+            for (lane, diff) in diff.chunks_exact_mut(fan_in).enumerate() {
+                for (diff, row) in diff[start..start + count].iter_mut().zip(&square) {
+                    *diff += row[lane];
+                }
+            }
+        }
     }
 }
 
@@ -113,10 +133,10 @@ impl Work<'_> {
         let place = (chunk * geometry.groups + group) * geometry.fan_in() + first * geometry.taps();
         let sums = Sums { sums: self.sums, first: place * self.gradient.width, stride: self.gradient.width };
         let output_plane = geometry.output_plane();
-        let tasks = self.plan.tasks();
+        let (units, chunks) = (self.plan.units(), self.gradient.chunks);
+        let phase = &self.plan.phases[0];
         let (mut pieces, mut runs) = LISTS.take();
-        for number in tasks * chunk / self.gradient.chunks..tasks * (chunk + 1) / self.gradient.chunks {
-            let task = self.plan.task(number);
+        for (number, task) in self.plan.tasks_of(units * chunk / chunks..units * (chunk + 1) / chunks).enumerate() {
             with_scratch(|scratch| {
                 let channel = group * channels + first;
                 let (source, image) =
@@ -124,12 +144,12 @@ impl Work<'_> {
                         scratch.take(len)
                     });
                 let result_image = geometry.outputs * output_plane;
-                self.plan.pieces(&self.plan.phases[0], &task, image, result_image, &mut pieces);
+                self.plan.pieces(phase, &task, image, result_image, &mut pieces);
                 runs.clear();
                 runs.extend(pieces.iter().map(|piece| Run { start: piece.source, len: piece.len }));
                 let rows = Rows {
                     values: source,
-                    offsets: Offsets::Listed(&self.gradient.offsets[..rows]),
+                    offsets: Offsets::Listed(&phase.offsets[..rows]),
                     step: 1,
                     depth: Depth::Runs(&runs),
                 };
@@ -140,7 +160,7 @@ impl Work<'_> {
                     columns: outputs,
                     pieces: &pieces,
                 };
-                let accumulate = number > tasks * chunk / self.gradient.chunks;
+                let accumulate = number > 0;
                 multiply(self.gradient.kernel, &rows, &columns, &sums, Epilogue { bias: None, accumulate });
             });
         }
@@ -163,22 +183,37 @@ impl Columns for Transposed<'_> {
 
     fn panel<'s>(
         &'s self,
-        _kernel: &Kernel,
+        kernel: &Kernel,
         _depth: Range<usize>,
         columns: Range<usize>,
         width: usize,
         space: &'s mut [f32],
     ) -> &'s [f32] {
-        for piece in self.pieces {
-            let space = &mut space[piece.start * width..(piece.start + piece.len) * width];
-            for (lane, column) in columns.clone().enumerate() {
-                let values = &self.values[column * self.plane + piece.result..][..piece.len];
-                for (row, value) in space.chunks_exact_mut(width).zip(values) {
-                    row[lane] = *value;
-                }
-            }
-            for row in space.chunks_exact_mut(width) {
-                row[columns.len()..].fill(0.0);
+        let mut rest = self.pieces;
+        while let Some((first, next)) = rest.split_first() {
+            // Results often lie side by side where sources do not.
+            let mut len = first.len;
+            let followers = next.iter().take_while(|piece| {
+                let follows = piece.result == first.result + len;
+                len += if follows { piece.len } else { 0 };
+                follows
+            });
+            rest = &next[followers.count()..];
+            for lane in (0..columns.len()).step_by(kernel.lanes) {
+                let start = (columns.start + lane) * self.plane + first.result;
+                let lanes = kernel.lanes.min(columns.len() - lane);
+                assert!(start + (lanes - 1) * self.plane + len <= self.values.len(), "a plane outside its memory");
+                assert!((first.start + len) * width <= space.len(), "a panel outside its memory");
+                let transpose = Transpose {
+                    source: self.values[start..].as_ptr(),
+                    stride: self.plane,
+                    lanes,
+                    len,
+                    packed: space[first.start * width + lane..].as_mut_ptr(),
+                    width,
+                };
+                // SAFETY: rows and room were just checked; `width` is a multiple of the lanes.
+                unsafe { (kernel.transpose)(&transpose) };
             }
         }
         space

@@ -1,0 +1,131 @@
+//! Packing: values that lie in pieces in memory are brought together as panels. Each instruction set has its own loops.
+
+/// Neighbouring lanes of a panel that lie side by side in the source too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Segment {
+    /// The first lane.
+    pub lane: usize,
+    /// Where it lies, counted from each row's first value.
+    pub source: usize,
+    /// How many.
+    pub len: usize,
+}
+
+/// Packs rows that all consist of the same segments: `packed[k][lane] = source[offsets[k] + place of the lane]`, zero for
+/// lanes outside all segments.
+pub(crate) struct Gather<'a> {
+    /// The source.
+    pub source: *const f32,
+    /// Where each row begins.
+    pub offsets: &'a [usize],
+    /// The pieces of a row, by lane.
+    pub segments: &'a [Segment],
+    /// Vectors per row.
+    pub vectors: usize,
+    /// The panel's first value.
+    pub packed: *mut f32,
+}
+
+/// Packs a gather.
+///
+/// # Safety
+/// The processor has the instruction set; every place of every row lies in live memory; `packed` has room for all rows.
+pub(crate) type GatherFunction = unsafe fn(&Gather<'_>);
+
+/// Packs the transpose of rows: `packed[p · width + lane] = source[lane · stride + p]`; lanes beyond `lanes` hold anything.
+pub(crate) struct Transpose {
+    /// The first row.
+    pub source: *const f32,
+    /// Distance between rows.
+    pub stride: usize,
+    /// Rows, at least one and at most as many as a vector has lanes.
+    pub lanes: usize,
+    /// Values per row.
+    pub len: usize,
+    /// The first value.
+    pub packed: *mut f32,
+    /// Distance between packed rows.
+    pub width: usize,
+}
+
+/// Packs a transpose.
+///
+/// # Safety
+/// The processor has the instruction set; all rows lie in live memory; `packed` has room for a vector at each of `len` places.
+pub(crate) type TransposeFunction = unsafe fn(&Transpose);
+
+/// The part of the segments within one vector of `LANES` lanes, as lane ranges and the place that lane 0 would have.
+pub(super) fn parts<const LANES: usize>(segments: &[Segment], vector: usize, parts: &mut [Part; LANES]) -> usize {
+    let mut count = 0;
+    let first = vector * LANES;
+    for segment in segments {
+        let start = segment.lane.max(first);
+        let end = (segment.lane + segment.len).min(first + LANES);
+        if start < end {
+            let origin = (segment.source + first).wrapping_sub(segment.lane) as isize;
+            parts[count] = Part { start: start - first, end: end - first, origin };
+            count += 1;
+        }
+    }
+    count
+}
+
+/// A segment's part within a vector.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Part {
+    /// The first lane.
+    pub start: usize,
+    /// The lane behind the last.
+    pub end: usize,
+    /// The place lane 0 would have, counted from the row's first value.
+    pub origin: isize,
+}
+
+/// [`GatherFunction`] in plain Rust.
+///
+/// # Safety
+/// As [`GatherFunction`].
+pub(super) unsafe fn gather<const LANES: usize>(gather: &Gather<'_>) {
+    let width = gather.vectors * LANES;
+    for (number, offset) in gather.offsets.iter().enumerate() {
+        // SAFETY: the caller vouches for every place of every row and for the room; segments lie within a row.
+        unsafe {
+            let row = std::slice::from_raw_parts_mut(gather.packed.add(number * width), width);
+            let mut next = 0;
+            for segment in gather.segments {
+                let source = std::slice::from_raw_parts(gather.source.add(offset + segment.source), segment.len);
+                row[next..segment.lane].fill(0.0);
+                next = segment.lane + segment.len;
+                for (value, source) in row[segment.lane..next].iter_mut().zip(source) {
+                    *value = *source;
+                }
+            }
+            row[next..].fill(0.0);
+        }
+    }
+}
+
+/// [`TransposeFunction`] in plain Rust, from position `first` on.
+///
+/// # Safety
+/// As [`TransposeFunction`].
+pub(super) unsafe fn transpose_from(transpose: &Transpose, first: usize) {
+    for lane in 0..transpose.lanes {
+        for position in first..transpose.len {
+            // SAFETY: the caller vouches for all rows and for the room.
+            unsafe {
+                *transpose.packed.add(position * transpose.width + lane) =
+                    *transpose.source.add(lane * transpose.stride + position);
+            }
+        }
+    }
+}
+
+/// [`TransposeFunction`] in plain Rust.
+///
+/// # Safety
+/// As [`TransposeFunction`].
+pub(super) unsafe fn transpose(transpose: &Transpose) {
+    // SAFETY: passed on to the caller.
+    unsafe { transpose_from(transpose, 0) }
+}

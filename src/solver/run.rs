@@ -116,7 +116,6 @@ impl Solver {
                 },
                 rate: rate * learnable.lr_mult,
                 momentum,
-                iteration: self.iteration,
             });
         }
     }

@@ -34,8 +34,6 @@ pub struct Step<'a> {
     pub rate: f32,
     /// The momentum of this iteration.
     pub momentum: f32,
-    /// The iteration, counted from 0.
-    pub iteration: usize,
 }
 
 type Row = (&'static str, fn(&SolverParameter) -> Result<Box<dyn UpdateRule>>);

@@ -43,7 +43,7 @@ use std::{ops::RangeInclusive, path::PathBuf};
 use crate::{
     error::{Error, Result},
     proto::{BlobShape, FillerParameter, LayerParameter, ParamSpec, Phase},
-    prototxt::suggest::nearest,
+    prototxt::suggest,
     rng::{SharedRandom, fill},
     tensor::{Blob, Device, Shape},
 };
@@ -357,9 +357,11 @@ pub static TABLE: &[LayerType] = &[
 /// When there is no such layer; the message names the nearest type.
 pub fn layer_type(name: &str) -> Result<&'static LayerType> {
     TABLE.iter().find(|row| row.name == name).ok_or_else(|| {
-        let near = nearest(name, TABLE.iter().map(|row| row.name.to_string()));
-        let hint = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
-        Error::config("type", format!("unknown layer type {name:?}{hint}"))
+        let hint = match suggest::nearest(name, TABLE.iter().map(|row| row.name.to_string())) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => "README.md lists the types that there are".to_string(),
+        };
+        Error::config("type", format!("unknown layer type {name:?}; {hint}"))
     })
 }
 

@@ -3,8 +3,8 @@
 //! The crate is built for the oldest machine of its architecture; [`widest`] runs a loop in a copy that was compiled for wider
 //! vectors when the processor has them. No copy fuses multiplications into additions, so all give the same bits.
 
-/// Runs `work`, whose loops may use the widest vectors of this machine. `work` should be a closure that holds the loop
-/// itself or calls `#[inline(always)]` functions: code that is not inlined keeps the narrow vectors.
+/// Runs `work`, whose loops may use the widest vectors of this machine. Code that is not inlined keeps the narrow vectors, so
+/// write `widest(#[inline(always)] || ...)`, and the same on the functions and closures that the loop calls.
 #[inline(always)]
 pub fn widest<R>(work: impl FnOnce() -> R) -> R {
     #[cfg(target_arch = "x86_64")]

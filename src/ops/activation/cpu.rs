@@ -13,48 +13,48 @@ pub(super) fn forward(function: Activation, x: &Buffer, y: &Buffer) {
     match function {
         Activation::AbsVal => map(x, y, f32::abs),
         Activation::Bnll => map(x, y, bnll),
-        Activation::Clip { min, max } => map(x, y, |x| {
+        Activation::Clip { min, max } => map(x, y, move |x| {
             let x = if x > max { max } else { x };
             if x < min { min } else { x }
         }),
-        Activation::Elu { alpha } => map(x, y, |x| if x > 0.0 { x } else { alpha * (math::exp(x) - 1.0) }),
-        Activation::Exp { inner, outer } => map(x, y, |x| outer * math::exp(inner * x)),
-        Activation::Log { scale, shift, outer, .. } => map(x, y, |x| outer * (scale * x + shift).ln()),
+        Activation::Elu { alpha } => map(x, y, move |x| if x > 0.0 { x } else { alpha * (math::exp(x) - 1.0) }),
+        Activation::Exp { inner, outer } => map(x, y, move |x| outer * math::exp(inner * x)),
+        Activation::Log { scale, shift, outer, .. } => map(x, y, move |x| outer * (scale * x + shift).ln()),
         Activation::Power { power, scale, shift } => power_forward(power, scale, shift, x, y),
-        Activation::Relu { negative_slope: 0.0 } => map(x, y, |x| if x < 0.0 { 0.0 } else { x }),
-        Activation::Relu { negative_slope } => map(x, y, |x| if x < 0.0 { negative_slope * x } else { x }),
+        Activation::Relu { negative_slope: 0.0 } => map(x, y, move |x| if x < 0.0 { 0.0 } else { x }),
+        Activation::Relu { negative_slope } => map(x, y, move |x| if x < 0.0 { negative_slope * x } else { x }),
         Activation::Sigmoid => map(x, y, math::sigmoid),
         Activation::TanH => map(x, y, math::tanh),
-        Activation::Threshold { threshold } => map(x, y, |x| if x > threshold { 1.0 } else { 0.0 }),
+        Activation::Threshold { threshold } => map(x, y, move |x| if x > threshold { 1.0 } else { 0.0 }),
     }
 }
 
 pub(super) fn backward(function: Activation, x: &Buffer, y: &Buffer, dy: &Buffer, dx: &Buffer) {
     match function {
-        Activation::AbsVal => map2(x, dy, dx, |x, dy| sign(x) * dy),
-        Activation::Bnll => map2(x, dy, dx, |x, dy| {
+        Activation::AbsVal => map2(x, dy, dx, move |x, dy| sign(x) * dy),
+        Activation::Bnll => map2(x, dy, dx, move |x, dy| {
             // Above 50 the slope is 1 to the last place; eˣ itself would overflow.
             let power = x.min(50.0).exp();
             (f64::from(dy * power) / (f64::from(power) + 1.0)) as f32
         }),
-        Activation::Clip { min, max } => map2(x, dy, dx, |x, dy| if x >= min && x <= max { dy } else { dy * 0.0 }),
-        Activation::Elu { alpha } => map3(x, y, dy, dx, |x, y, dy| dy * if x > 0.0 { 1.0 } else { alpha + y }),
-        Activation::Exp { inner, .. } => map2(y, dy, dx, |y, dy| y * dy * inner),
+        Activation::Clip { min, max } => map2(x, dy, dx, move |x, dy| if x >= min && x <= max { dy } else { dy * 0.0 }),
+        Activation::Elu { alpha } => map3(x, y, dy, dx, move |x, y, dy| dy * if x > 0.0 { 1.0 } else { alpha + y }),
+        Activation::Exp { inner, .. } => map2(y, dy, dx, move |y, dy| y * dy * inner),
         Activation::Log { scale, shift, slope, .. } => {
-            map2(x, dy, dx, |x, dy| dy * (slope * (1.0 / (scale * x + shift))));
+            map2(x, dy, dx, move |x, dy| dy * (slope * (1.0 / (scale * x + shift))));
         }
         Activation::Power { power, scale, shift } => power_backward(power, scale, shift, [x, y, dy, dx]),
         Activation::Relu { negative_slope } => {
-            map2(x, dy, dx, |x, dy| dy * if x > 0.0 { 1.0 } else { negative_slope });
+            map2(x, dy, dx, move |x, dy| dy * if x > 0.0 { 1.0 } else { negative_slope });
         }
-        Activation::Sigmoid => map2(y, dy, dx, |y, dy| dy * y * (1.0 - y)),
-        Activation::TanH => map2(y, dy, dx, |y, dy| dy * (1.0 - y * y)),
+        Activation::Sigmoid => map2(y, dy, dx, move |y, dy| dy * y * (1.0 - y)),
+        Activation::TanH => map2(y, dy, dx, move |y, dy| dy * (1.0 - y * y)),
         Activation::Threshold { .. } => fill(0.0, dx),
     }
 }
 
 pub(super) fn swish_backward(beta: f32, y: &Buffer, sigmoid: &Buffer, dy: &Buffer, dx: &Buffer) {
-    map3(y, sigmoid, dy, dx, |y, sigmoid, dy| dy * (beta * y + sigmoid * (1.0 - beta * y)));
+    map3(y, sigmoid, dy, dx, move |y, sigmoid, dy| dy * (beta * y + sigmoid * (1.0 - beta * y)));
 }
 
 /// In f64, as Caffe: the 1 it adds is a double.
@@ -73,11 +73,11 @@ fn power_forward(power: f32, scale: f32, shift: f32, x: &Buffer, y: &Buffer) {
         // x plays no part; 0⁰ is 1 here, as in Caffe.
         fill(if power == 0.0 { 1.0 } else { shift.powf(power) }, y);
     } else if power == 1.0 {
-        map(x, y, |x| scale * x + shift);
+        map(x, y, move |x| scale * x + shift);
     } else if power == 2.0 {
-        map(x, y, |x| (scale * x + shift) * (scale * x + shift));
+        map(x, y, move |x| (scale * x + shift) * (scale * x + shift));
     } else {
-        map(x, y, |x| (scale * x + shift).powf(power));
+        map(x, y, move |x| (scale * x + shift).powf(power));
     }
 }
 
@@ -87,12 +87,12 @@ fn power_backward(power: f32, scale: f32, shift: f32, [x, y, dy, dx]: [&Buffer; 
     if slope == 0.0 {
         fill(0.0, dx);
     } else if power == 1.0 {
-        map(dy, dx, |dy| slope * dy);
+        map(dy, dx, move |dy| slope * dy);
     } else if power == 2.0 {
-        map2(x, dy, dx, |x, dy| dy * (slope * scale * x + slope * shift));
+        map2(x, dy, dx, move |x, dy| dy * (slope * scale * x + slope * shift));
     } else if shift == 0.0 {
-        map3(x, y, dy, dx, |x, y, dy| dy * (power * (y / x)));
+        map3(x, y, dy, dx, move |x, y, dy| dy * (power * (y / x)));
     } else {
-        map3(x, y, dy, dx, |x, y, dy| dy * (slope * (y / (scale * x + shift))));
+        map3(x, y, dy, dx, move |x, y, dy| dy * (slope * (y / (scale * x + shift))));
     }
 }

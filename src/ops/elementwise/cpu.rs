@@ -1,4 +1,7 @@
 //! Loops over values on the host: parallel over fixed chunks, vectorised, aware of operands that are the result's memory.
+//!
+//! Closures given to `map` and its like should be `move`, so that what they capture stays in registers, and
+//! `#[inline(always)]` when they are long.
 
 use rayon::prelude::*;
 
@@ -38,52 +41,67 @@ pub fn copy(x: &Buffer, y: &Buffer) {
 /// # Panics
 /// When `x` is shorter than `y`, here and below.
 #[inline(always)]
-pub fn map(x: &Buffer, y: &Buffer, f: impl Fn(f32) -> f32 + Sync) {
+pub fn map(x: &Buffer, y: &Buffer, f: impl Fn(f32) -> f32 + Sync + Copy) {
     let x = operand(x, y);
     let x = x.as_deref();
     for_chunks(&mut y.host_mut(), |start, y| {
-        widest(|| match x {
-            None => y.iter_mut().for_each(|y| *y = f(*y)),
-            Some(x) => {
-                let x = &x[start..start + y.len()];
-                y.iter_mut().zip(x).for_each(|(y, &x)| *y = f(x));
-            }
-        });
+        // A copy on the stack: values that f captured need no look-up per step.
+        let f = f;
+        widest(
+            #[inline(always)]
+            || match x {
+                None => y.iter_mut().for_each(|y| *y = f(*y)),
+                Some(x) => {
+                    let x = &x[start..start + y.len()];
+                    y.iter_mut().zip(x).for_each(|(y, &x)| *y = f(x));
+                }
+            },
+        );
     });
 }
 
 /// y = f(a, b). `y` may be the memory of either or both.
 #[inline(always)]
-pub fn map2(a: &Buffer, b: &Buffer, y: &Buffer, f: impl Fn(f32, f32) -> f32 + Sync) {
+pub fn map2(a: &Buffer, b: &Buffer, y: &Buffer, f: impl Fn(f32, f32) -> f32 + Sync + Copy) {
     let (a, b) = (operand(a, y), operand(b, y));
     let (a, b) = (a.as_deref(), b.as_deref());
     for_chunks(&mut y.host_mut(), |start, y| {
+        // A copy on the stack: values that f captured need no look-up per step.
+        let f = f;
         let range = start..start + y.len();
         let (a, b) = (a.map(|a| &a[range.clone()]), b.map(|b| &b[range]));
-        widest(|| match (a, b) {
-            (None, None) => y.iter_mut().for_each(|y| *y = f(*y, *y)),
-            (Some(a), None) => y.iter_mut().zip(a).for_each(|(y, &a)| *y = f(a, *y)),
-            (None, Some(b)) => y.iter_mut().zip(b).for_each(|(y, &b)| *y = f(*y, b)),
-            (Some(a), Some(b)) => y.iter_mut().zip(a).zip(b).for_each(|((y, &a), &b)| *y = f(a, b)),
-        });
+        widest(
+            #[inline(always)]
+            || match (a, b) {
+                (None, None) => y.iter_mut().for_each(|y| *y = f(*y, *y)),
+                (Some(a), None) => y.iter_mut().zip(a).for_each(|(y, &a)| *y = f(a, *y)),
+                (None, Some(b)) => y.iter_mut().zip(b).for_each(|(y, &b)| *y = f(*y, b)),
+                (Some(a), Some(b)) => y.iter_mut().zip(a).zip(b).for_each(|((y, &a), &b)| *y = f(a, b)),
+            },
+        );
     });
 }
 
 /// y = f(a, b, c). `y` may be the memory of `c`, not of `a` or `b`.
 #[inline(always)]
-pub fn map3(a: &Buffer, b: &Buffer, c: &Buffer, y: &Buffer, f: impl Fn(f32, f32, f32) -> f32 + Sync) {
+pub fn map3(a: &Buffer, b: &Buffer, c: &Buffer, y: &Buffer, f: impl Fn(f32, f32, f32) -> f32 + Sync + Copy) {
     let (a, b, c) = (a.host(), b.host(), operand(c, y));
     let (a, b, c) = (&*a, &*b, c.as_deref());
     for_chunks(&mut y.host_mut(), |start, y| {
+        // A copy on the stack: values that f captured need no look-up per step.
+        let f = f;
         let range = start..start + y.len();
         let operands = a[range.clone()].iter().zip(&b[range.clone()]);
-        widest(|| match c {
-            None => y.iter_mut().zip(operands).for_each(|(y, (&a, &b))| *y = f(a, b, *y)),
-            Some(c) => {
-                let operands = operands.zip(&c[range]);
-                y.iter_mut().zip(operands).for_each(|(y, ((&a, &b), &c))| *y = f(a, b, c));
-            }
-        });
+        widest(
+            #[inline(always)]
+            || match c {
+                None => y.iter_mut().zip(operands).for_each(|(y, (&a, &b))| *y = f(a, b, *y)),
+                Some(c) => {
+                    let operands = operands.zip(&c[range]);
+                    y.iter_mut().zip(operands).for_each(|(y, ((&a, &b), &c))| *y = f(a, b, c));
+                }
+            },
+        );
     });
 }
 

@@ -24,14 +24,14 @@ pub fn copy(device: Device, x: &Buffer, y: &Buffer) {
 /// y = factor · x.
 pub fn scale(device: Device, factor: f32, x: &Buffer, y: &Buffer) {
     match device {
-        Device::Cpu => cpu::map(x, y, |x| factor * x),
+        Device::Cpu => cpu::map(x, y, move |x| factor * x),
     }
 }
 
 /// y = y + factor · x.
 pub fn add_scaled(device: Device, factor: f32, x: &Buffer, y: &Buffer) {
     match device {
-        Device::Cpu => cpu::map2(x, y, y, |x, y| factor * x + y),
+        Device::Cpu => cpu::map2(x, y, y, move |x, y| factor * x + y),
     }
 }
 

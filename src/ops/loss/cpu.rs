@@ -29,12 +29,18 @@ pub(super) fn sigmoid_cross_entropy_backward(
     dx: &Buffer,
 ) {
     match ignore {
-        None => map2(x, targets, dx, |x, target| weight * (math::sigmoid(x) - target)),
+        None => map2(
+            x,
+            targets,
+            dx,
+            #[inline(always)]
+            move |x, target| weight * (math::sigmoid(x) - target),
+        ),
         _ => map2(
             x,
             targets,
             dx,
-            |x, target| {
+            move |x, target| {
                 if is_ignored(target, ignore) { 0.0 } else { weight * (math::sigmoid(x) - target) }
             },
         ),

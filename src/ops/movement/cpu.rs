@@ -10,7 +10,12 @@ pub(super) fn copy_runs(runs: Runs, from: &[f32], to: &mut [f32]) {
 }
 
 pub(super) fn add_runs(runs: Runs, from: &[f32], to: &mut [f32]) {
-    for_runs(runs, from, to, |from, to| widest(|| to.iter_mut().zip(from).for_each(|(to, from)| *to += from)));
+    for_runs(runs, from, to, |from, to| {
+        widest(
+            #[inline(always)]
+            || to.iter_mut().zip(from).for_each(|(to, from)| *to += from),
+        )
+    });
 }
 
 /// Calls `work` with each run's source and destination.

@@ -5,6 +5,7 @@
 //! zeros but what lies beyond it does not count at all.
 
 mod cpu;
+mod phases;
 
 use crate::tensor::{Buffer, Device};
 

@@ -31,9 +31,17 @@ fn for_outer(axes: Axes, x: &Buffer, y: &Buffer, work: impl Fn(usize, &mut [f32]
 pub(super) fn forward(axes: Axes, x: &Buffer, y: &Buffer) {
     for_outer(axes, x, y, |_, y| {
         if axes.inner == 1 {
-            widest(|| forward_row(y));
+            widest(
+                #[inline(always)]
+                || forward_row(y),
+            );
         } else {
-            (0..axes.inner).step_by(BLOCK).for_each(|start| widest(|| forward_block(axes.inner, start, y)));
+            (0..axes.inner).step_by(BLOCK).for_each(|start| {
+                widest(
+                    #[inline(always)]
+                    || forward_block(axes.inner, start, y),
+                )
+            });
         }
     });
 }
@@ -74,7 +82,12 @@ pub(super) fn backward(axes: Axes, y: &Buffer, dy: &Buffer, dx: &Buffer) {
     let dim = axes.channels * axes.inner;
     for_outer(axes, dy, dx, |outer, dx| {
         let y = &y[outer * dim..][..dim];
-        (0..axes.inner).step_by(BLOCK).for_each(|start| widest(|| backward_block(axes.inner, start, y, dx)));
+        (0..axes.inner).step_by(BLOCK).for_each(|start| {
+            widest(
+                #[inline(always)]
+                || backward_block(axes.inner, start, y, dx),
+            )
+        });
     });
 }
 

@@ -5,3 +5,5 @@ mod documents;
 mod errors;
 mod golden;
 mod program;
+mod traces;
+mod train;

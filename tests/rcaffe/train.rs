@@ -133,7 +133,8 @@ fn finetuning_begins_with_the_score_that_test_gives() {
     let weights = "snap_iter_8.caffemodel";
     let log = train(folder.path(), &["--weights", weights]);
     assert!(log.iter().any(|line| line == "Finetuning from snap_iter_8.caffemodel"));
-    let scores = log_of(folder.path(), &["test", "-model=net.prototxt", &format!("-weights={weights}"), "-iterations=2"]);
+    let scores =
+        log_of(folder.path(), &["test", "-model=net.prototxt", &format!("-weights={weights}"), "-iterations=2"]);
     assert_eq!(lines(&scores, &["Batch"]).len(), 4);
     let first = lines(&log, &["Test net output #0: "])[0].trim_start().trim_start_matches("Test net output #0: ");
     assert!(scores.iter().any(|line| line == first), "{first}: {scores:?}");
@@ -142,12 +143,14 @@ fn finetuning_begins_with_the_score_that_test_gives() {
 #[test]
 fn stages_run_one_after_another_in_one_command() {
     let stages = "stage { base_lr: 0.01 max_iter: 3 }\nstage { base_lr: 0.002 max_iter: 6 }\n";
-    let solver = SOLVER.replace("base_lr: 0.01\n", stages).replace("max_iter: 8\n", "").replace("display: 2", "display: 1");
+    let solver =
+        SOLVER.replace("base_lr: 0.01\n", stages).replace("max_iter: 8\n", "").replace("display: 2", "display: 1");
     let folder = workspace(&solver);
     let log = train(folder.path(), &[]);
     let rates: Vec<_> = log.iter().filter(|line| line.contains(", lr = ")).map(|line| line.as_str()).collect();
-    let expected: Vec<String> =
-        (0..6).map(|iteration| format!("Iteration {iteration}, lr = {}", if iteration < 3 { "0.01" } else { "0.002" })).collect();
+    let expected: Vec<String> = (0..6)
+        .map(|iteration| format!("Iteration {iteration}, lr = {}", if iteration < 3 { "0.01" } else { "0.002" }))
+        .collect();
     assert_eq!(rates, expected);
     assert!(folder.path().join("snap_iter_6.caffemodel").exists());
 }
@@ -202,7 +205,8 @@ fn an_interrupt_snapshots_and_stops() {
     assert!(child.wait().expect("an end").success(), "{rest:#?}");
     assert!(rest.iter().any(|line| line.ends_with("Optimization stopped early.")), "{rest:#?}");
     let states = fs::read_dir(folder.path()).expect("the folder");
-    let states = states.filter(|entry| entry.as_ref().is_ok_and(|entry| entry.path().extension().is_some_and(|e| e == "solverstate")));
+    let states = states
+        .filter(|entry| entry.as_ref().is_ok_and(|entry| entry.path().extension().is_some_and(|e| e == "solverstate")));
     assert_eq!(states.count(), 1);
 }
 

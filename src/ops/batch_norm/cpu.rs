@@ -40,22 +40,25 @@ pub(super) fn normalize(spans: Spans, x: &Buffer, [mean, deviation]: [&[f32]; 2]
     let task = spans.task();
     let work = |index: usize, y: &mut [f32], mut kept: Option<&mut [f32]>| {
         let start = index * task;
-        widest(|| {
-            spans.for_runs(start, y.len(), |channel, run| {
-                let (mean, deviation) = (mean[channel], deviation[channel]);
-                let y = &mut y[run.clone()];
-                match x {
-                    None => y.iter_mut().for_each(|y| *y = (*y - mean) / deviation),
-                    Some(x) => {
-                        let x = &x[start..][run.clone()];
-                        y.iter_mut().zip(x).for_each(|(y, x)| *y = (x - mean) / deviation);
+        widest(
+            #[inline(always)]
+            || {
+                spans.for_runs(start, y.len(), |channel, run| {
+                    let (mean, deviation) = (mean[channel], deviation[channel]);
+                    let y = &mut y[run.clone()];
+                    match x {
+                        None => y.iter_mut().for_each(|y| *y = (*y - mean) / deviation),
+                        Some(x) => {
+                            let x = &x[start..][run.clone()];
+                            y.iter_mut().zip(x).for_each(|(y, x)| *y = (x - mean) / deviation);
+                        }
                     }
-                }
-                if let Some(kept) = &mut kept {
-                    kept[run].copy_from_slice(y);
-                }
-            });
-        });
+                    if let Some(kept) = &mut kept {
+                        kept[run].copy_from_slice(y);
+                    }
+                });
+            },
+        );
     };
     let mut y = y.host_mut();
     let parts = y.par_chunks_mut(task).enumerate();
@@ -77,22 +80,25 @@ pub(super) fn backward(spans: Spans, dy: &Buffer, through: Option<(&Buffer, &Sum
     let task = spans.task();
     dx.host_mut().par_chunks_mut(task).enumerate().for_each(|(index, dx)| {
         let start = index * task;
-        widest(|| {
-            spans.for_runs(start, dx.len(), |channel, run| {
-                let deviation = deviation[channel];
-                let dx = &mut dx[run.clone()];
-                if let Some(dy) = dy {
-                    dx.copy_from_slice(&dy[start..][run.clone()]);
-                }
-                match through {
-                    None => dx.iter_mut().for_each(|dx| *dx /= deviation),
-                    Some((y, sum, product)) => {
-                        let (mean, slope) = (sum[channel] / count, product[channel] / count);
-                        let y = &y[start..][run];
-                        dx.iter_mut().zip(y).for_each(|(dx, y)| *dx = (*dx - mean - slope * y) / deviation);
+        widest(
+            #[inline(always)]
+            || {
+                spans.for_runs(start, dx.len(), |channel, run| {
+                    let deviation = deviation[channel];
+                    let dx = &mut dx[run.clone()];
+                    if let Some(dy) = dy {
+                        dx.copy_from_slice(&dy[start..][run.clone()]);
                     }
-                }
-            });
-        });
+                    match through {
+                        None => dx.iter_mut().for_each(|dx| *dx /= deviation),
+                        Some((y, sum, product)) => {
+                            let (mean, slope) = (sum[channel] / count, product[channel] / count);
+                            let y = &y[start..][run];
+                            dx.iter_mut().zip(y).for_each(|(dx, y)| *dx = (*dx - mean - slope * y) / deviation);
+                        }
+                    }
+                });
+            },
+        );
     });
 }

@@ -44,7 +44,12 @@ impl Spans {
     ) {
         let group = (256 / self.inner.max(1)).clamp(1, GROUP);
         let parts = first.par_chunks_mut(group).zip(second.par_chunks_mut(group)).enumerate();
-        parts.for_each(|(index, (first, second))| widest(|| work(index * group, first, second)));
+        parts.for_each(|(index, (first, second))| {
+            widest(
+                #[inline(always)]
+                || work(index * group, first, second),
+            )
+        });
     }
 
     /// Adds up what `sum` gives for the runs of up to [`GROUP`] vector values from `begin` on; `sum` is told the place in the
@@ -86,18 +91,21 @@ fn map(spans: Spans, x: &Buffer, y: &Buffer, f: impl Fn(f32, usize) -> f32 + Syn
     let task = spans.task();
     y.host_mut().par_chunks_mut(task).enumerate().for_each(|(index, y)| {
         let start = index * task;
-        widest(|| {
-            spans.for_runs(start, y.len(), |place, run| {
-                let y = &mut y[run.clone()];
-                match x {
-                    None => y.iter_mut().for_each(|y| *y = f(*y, place)),
-                    Some(x) => {
-                        let x = &x[start..][run];
-                        y.iter_mut().zip(x).for_each(|(y, &x)| *y = f(x, place));
+        widest(
+            #[inline(always)]
+            || {
+                spans.for_runs(start, y.len(), |place, run| {
+                    let y = &mut y[run.clone()];
+                    match x {
+                        None => y.iter_mut().for_each(|y| *y = f(*y, place)),
+                        Some(x) => {
+                            let x = &x[start..][run];
+                            y.iter_mut().zip(x).for_each(|(y, &x)| *y = f(x, place));
+                        }
                     }
-                }
-            });
-        });
+                });
+            },
+        );
     });
 }
 

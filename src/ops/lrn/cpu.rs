@@ -39,14 +39,23 @@ impl InversePower {
     #[inline(always)]
     fn with(self, mut work: impl PowerLoop) {
         match self {
-            InversePower::ThreeQuarters => widest(|| {
-                work.run(|s: f32| {
-                    let root = s.sqrt();
-                    1.0 / (root * root.sqrt())
-                })
-            }),
-            InversePower::Half => widest(|| work.run(|s: f32| 1.0 / s.sqrt())),
-            InversePower::One => widest(|| work.run(|s: f32| 1.0 / s)),
+            InversePower::ThreeQuarters => widest(
+                #[inline(always)]
+                || {
+                    work.run(|s: f32| {
+                        let root = s.sqrt();
+                        1.0 / (root * root.sqrt())
+                    })
+                },
+            ),
+            InversePower::Half => widest(
+                #[inline(always)]
+                || work.run(|s: f32| 1.0 / s.sqrt()),
+            ),
+            InversePower::One => widest(
+                #[inline(always)]
+                || work.run(|s: f32| 1.0 / s),
+            ),
             InversePower::Any(beta) => work.run(|s: f32| s.powf(-beta)),
         }
     }
@@ -113,14 +122,17 @@ pub(super) fn across_channels_forward(options: Normalization, x: &Blob, y: &Blob
     let x = &*x;
     let planes = y.par_chunks_mut(area).zip(scale.par_chunks_mut(area)).enumerate();
     planes.for_each(|(plane, (y, s))| {
-        widest(|| {
-            s.fill(0.0);
-            for neighbour in neighbours(plane, channels, options.size) {
-                let x = &x[neighbour * area..][..area];
-                s.iter_mut().zip(x).for_each(|(s, &x)| *s += x * x);
-            }
-            s.iter_mut().for_each(|s| *s = options.k + weight * *s);
-        });
+        widest(
+            #[inline(always)]
+            || {
+                s.fill(0.0);
+                for neighbour in neighbours(plane, channels, options.size) {
+                    let x = &x[neighbour * area..][..area];
+                    s.iter_mut().zip(x).for_each(|(s, &x)| *s += x * x);
+                }
+                s.iter_mut().for_each(|s| *s = options.k + weight * *s);
+            },
+        );
         power.with(Scale { x: &x[plane * area..][..area], s, y });
     });
 }
@@ -141,12 +153,15 @@ pub(super) fn across_channels_backward(options: Normalization, x: &Blob, y: &Blo
     let ratio = &*ratio;
     x_diff.par_chunks_mut(area).enumerate().for_each(|(plane, x_diff)| {
         let x = &x[plane * area..][..area];
-        widest(|| {
-            for neighbour in neighbours(plane, channels, options.size) {
-                let v = &ratio[neighbour * area..][..area];
-                x_diff.iter_mut().zip(x).zip(v).for_each(|((dx, &x), &v)| *dx += 2.0 * x * v);
-            }
-        });
+        widest(
+            #[inline(always)]
+            || {
+                for neighbour in neighbours(plane, channels, options.size) {
+                    let v = &ratio[neighbour * area..][..area];
+                    x_diff.iter_mut().zip(x).zip(v).for_each(|((dx, &x), &v)| *dx += 2.0 * x * v);
+                }
+            },
+        );
     });
 }
 
@@ -157,11 +172,14 @@ pub(super) fn within_channel_forward(options: Normalization, x: &Blob, y: &Blob,
     let planes = y.par_chunks_mut(area).zip(scale.par_chunks_mut(area)).zip(x.par_chunks(area));
     planes.for_each(|((y, s), x)| {
         with_planes(area, |squares, rows| {
-            widest(|| {
-                squares.iter_mut().zip(x).for_each(|(square, &x)| *square = x * x);
-                box_sum(squares, rows, s, width, options.size / 2);
-                s.iter_mut().for_each(|s| *s = options.k + options.alpha * (*s / count));
-            });
+            widest(
+                #[inline(always)]
+                || {
+                    squares.iter_mut().zip(x).for_each(|(square, &x)| *square = x * x);
+                    box_sum(squares, rows, s, width, options.size / 2);
+                    s.iter_mut().for_each(|s| *s = options.k + options.alpha * (*s / count));
+                },
+            );
         });
         power.with(Scale { x, s, y });
     });
@@ -178,10 +196,13 @@ pub(super) fn within_channel_backward(options: Normalization, x: &Blob, y: &Blob
         with_planes(2 * area, |through_s, rows| {
             let (through_s, sums) = through_s.split_at_mut(area);
             power.with(Gradient { x, s, y_diff, factor, x_diff, through_s });
-            widest(|| {
-                box_sum(through_s, &mut rows[..area], sums, width, options.size / 2);
-                x_diff.iter_mut().zip(x).zip(&*sums).for_each(|((dx, &x), &sum)| *dx += 2.0 * x * sum);
-            });
+            widest(
+                #[inline(always)]
+                || {
+                    box_sum(through_s, &mut rows[..area], sums, width, options.size / 2);
+                    x_diff.iter_mut().zip(x).zip(&*sums).for_each(|((dx, &x), &sum)| *dx += 2.0 * x * sum);
+                },
+            );
         });
     });
 }

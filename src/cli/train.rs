@@ -1,8 +1,8 @@
 //! `rcaffe train`: trains a net.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use log::info;
+use log::{info, warn};
 
 use super::{
     device,
@@ -77,11 +77,11 @@ pub fn run(args: &Args) -> Result<()> {
     };
     apply_flags(&mut document.message, args);
     device::choose(args.gpu.as_deref(), Some(&document.message))?;
-    let log = log_file(args, &document.message);
+    let prefix = document.message.snapshot_prefix().to_string();
     let display = document.message.display().max(0) as usize;
     let observers: Vec<Box<dyn Observer>> = vec![Box::new(CaffeLog { display }), Box::new(Progress::new())];
     let mut solver = Solver::new(document, observers)?;
-    glog::write_to(&log, args.snapshot.is_some())?;
+    let log = copy_log(args, &prefix)?;
     solver.on_request(signals::requests(args.sigint_effect, args.sighup_effect)?);
     if let Some(snapshot) = &args.snapshot {
         info!("{}", tool::resuming(&snapshot.display().to_string()));
@@ -90,7 +90,9 @@ pub fn run(args: &Args) -> Result<()> {
     info!("{}", tool::starting());
     solver.solve()?;
     info!("{}", lines::solver::done());
-    info!("Log: {}", log.display());
+    if let Some(log) = log {
+        info!("Log: {}", log.display());
+    }
     Ok(())
 }
 
@@ -108,8 +110,19 @@ fn apply_flags(parameter: &mut SolverParameter, args: &Args) {
     }
 }
 
-/// The file that takes a copy of the log.
-fn log_file(args: &Args, parameter: &SolverParameter) -> PathBuf {
-    let default = || Path::new(&format!("{}.log", parameter.snapshot_prefix())).to_path_buf();
-    args.log.clone().unwrap_or_else(default)
+/// Opens the file that takes a copy of the log. Where nobody asked for one by name, a run goes on without it.
+fn copy_log(args: &Args, prefix: &str) -> Result<Option<PathBuf>> {
+    let append = args.snapshot.is_some();
+    if let Some(path) = &args.log {
+        glog::write_to(path, append)?;
+        return Ok(Some(path.clone()));
+    }
+    let path = PathBuf::from(format!("{prefix}.log"));
+    match glog::write_to(&path, append) {
+        Ok(()) => Ok(Some(path)),
+        Err(error) => {
+            warn!("no copy of this log is kept: {error}");
+            Ok(None)
+        }
+    }
 }

@@ -174,6 +174,15 @@ fn a_loss_that_is_no_number_ends_the_run_and_keeps_the_snapshot() {
     assert!(message.contains("first in blob") && message.contains("last good snapshot: snap_iter_"), "{message}");
 }
 
+#[test]
+fn a_run_without_snapshots_needs_no_folder_for_them() {
+    let solver = SOLVER.replace("snapshot: 4", "snapshot_after_train: false").replace("\"snap\"", "\"missing/snap\"");
+    let folder = workspace(&solver);
+    let log = train(folder.path(), &[]);
+    assert!(log.iter().any(|line| line.starts_with("no copy of this log is kept: missing/snap.log")), "{log:?}");
+    assert!(!folder.path().join("missing").exists());
+}
+
 /// Starts a long run and waits until it has begun to train.
 fn start_long_run(folder: &Path) -> (std::process::Child, BufReader<std::process::ChildStderr>) {
     let mut child = command()

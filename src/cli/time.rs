@@ -18,7 +18,7 @@ use crate::{
     report::lines::tool,
 };
 
-/// Measures a net: the mean time of each layer, forward and backward, in milliseconds.
+/// Measures a net: the mean time of each layer, forward and backward, in milliseconds; then the memory of each blob.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -66,6 +66,7 @@ pub fn run(args: &Args) -> Result<()> {
         info!("{}", tool::timed_iteration(pass, milliseconds(spent) as f32));
     }
     times.print(&net, passes);
+    print_memory(&net);
     info!("{}", tool::benchmark_ends());
     Ok(())
 }
@@ -110,6 +111,23 @@ impl Times {
         info!("{}", tool::average("Forward-Backward", mean(self.total)));
         info!("{}", tool::total_time(milliseconds(self.total) as f32));
     }
+}
+
+/// What each blob occupies; views of another blob occupy nothing.
+fn print_memory(net: &Net) {
+    let blobs = net.memory();
+    info!("Memory per blob: ");
+    for blob in &blobs {
+        let (data, diff) = (kibibytes(blob.data_bytes), kibibytes(blob.diff_bytes));
+        info!("{:>10}\tdata: {data:.1} KiB, diff: {diff:.1} KiB ({})", blob.name, blob.shape);
+    }
+    let blobs: usize = blobs.iter().map(|blob| blob.data_bytes + blob.diff_bytes).sum();
+    let parameters = (net.parameters().data().len() + net.parameters().diff().len()) * size_of::<f32>();
+    info!("Memory in all: {:.1} KiB of blobs, {:.1} KiB of parameters", kibibytes(blobs), kibibytes(parameters));
+}
+
+fn kibibytes(bytes: usize) -> f64 {
+    bytes as f64 / 1024.0
 }
 
 fn milliseconds(time: Duration) -> f64 {

@@ -161,8 +161,21 @@ fn time_prints_every_layer() {
     let log = log_of(folder.path(), &["time", "--model", "net.prototxt", "--iterations", "2"]);
     for layer in ["data", "conv1", "relu1", "ip1", "loss"] {
         let found = log.iter().filter(|line| line.trim_start().starts_with(&format!("{layer}\t")));
-        assert_eq!(found.count(), 2, "{layer}: {log:#?}");
+        let timed = found.filter(|line| line.ends_with(" ms."));
+        assert_eq!(timed.count(), 2, "{layer}: {log:#?}");
     }
+    let memory = "conv1\tdata: 6.1 KiB, diff: 6.1 KiB (8×4×7×7)";
+    assert!(log.iter().any(|line| line.trim_start() == memory), "{log:#?}");
+}
+
+#[test]
+fn files_are_looked_for_beside_the_file_that_names_them_too() {
+    let folder = workspace(SOLVER);
+    let runs = folder.path().join("runs");
+    fs::create_dir(&runs).expect("a folder");
+    let log = log_of(&runs, &["train", "--solver", "../solver.prototxt"]);
+    assert!(log.iter().any(|line| line == "Optimization Done."));
+    assert!(runs.join("snap_iter_8.caffemodel").exists(), "snapshots go where the run is");
 }
 
 #[test]

@@ -131,10 +131,11 @@ fn finetuning_begins_with_the_score_that_test_gives() {
     let folder = workspace(SOLVER);
     train(folder.path(), &[]);
     let weights = "snap_iter_8.caffemodel";
-    let log = train(folder.path(), &["--weights", weights]);
-    assert!(log.iter().any(|line| line == "Finetuning from snap_iter_8.caffemodel"));
+    // First, since finetuning writes a snapshot of the same name.
     let scores =
         log_of(folder.path(), &["test", "-model=net.prototxt", &format!("-weights={weights}"), "-iterations=2"]);
+    let log = train(folder.path(), &["--weights", weights]);
+    assert!(log.iter().any(|line| line == "Finetuning from snap_iter_8.caffemodel"));
     assert_eq!(lines(&scores, &["Batch"]).len(), 4);
     let first = lines(&log, &["Test net output #0: "])[0].trim_start().trim_start_matches("Test net output #0: ");
     assert!(scores.iter().any(|line| line == first), "{first}: {scores:?}");

@@ -28,7 +28,7 @@ pub struct Args {
     /// Solver to run (prototxt)
     #[arg(long, value_name = "FILE", required_unless_present = "quick_start")]
     pub solver: Option<PathBuf>,
-    /// Run the built-in solver: a small net on a built-in data set, about a minute
+    /// Run the built-in solver: a small net on a built-in data set, less than a minute
     #[arg(long, conflicts_with = "solver")]
     pub quick_start: bool,
     /// Go on from this snapshot (.solverstate)

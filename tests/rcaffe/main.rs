@@ -3,6 +3,7 @@
 mod cli;
 mod documents;
 mod errors;
+mod files;
 mod golden;
 mod program;
 mod traces;

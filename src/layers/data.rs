@@ -5,7 +5,7 @@
 //! | `source` | | the database, or `synthetic:shapes/train` (see [`source`](crate::data::source)) |
 //! | `backend` | LEVELDB | `LMDB` or `LEVELDB`; a synthetic source has none |
 //! | `batch_size` | | N, at least 1 |
-//! | `prefetch` | 4 | batches that a thread keeps ready |
+//! | `prefetch` | 4 | batches that a thread keeps ready, 1 to 1,000 |
 //! | `rand_skip` | 0 | no effect, as in Caffe 1.0 |
 //!
 //! `transform_param`: see [`transform`](crate::data::transform). Records come in the order of their keys and begin again after
@@ -31,6 +31,9 @@ use crate::{
     proto::{DataParameter, LayerParameter, TransformationParameter},
     tensor::Shape,
 };
+
+/// More batches than this are memory wasted.
+const MAX_PREFETCH: u32 = 1_000;
 
 /// The layer `Data`.
 pub struct Data {
@@ -58,8 +61,8 @@ impl Data {
         if parameter.batch_size() == 0 {
             return Err(Error::config("data_param.batch_size", "must be at least 1"));
         }
-        if parameter.prefetch() == 0 {
-            return Err(Error::config("data_param.prefetch", "must be at least 1"));
+        if !(1..=MAX_PREFETCH).contains(&parameter.prefetch()) {
+            return Err(Error::config("data_param.prefetch", format!("must be from 1 to {MAX_PREFETCH}")));
         }
         let color = Color::from_parameter(&transform)
             .map_err(|message| Error::config("transform_param.force_gray", message))?;
@@ -84,6 +87,10 @@ impl Layer for Data {
         loader.seed_from(&context.random);
         let shape = loader.shape()?;
         let [n, c, h, w] = shape;
+        if shape.iter().product::<usize>() > i32::MAX as usize {
+            let message = format!("{n} images of {c}×{h}×{w} are more than the 2³¹ values that a blob can hold");
+            return Err(Error::config("data_param.batch_size", message));
+        }
         info!("output data size: {n},{c},{h},{w}");
         loader.seed_from(&context.random);
         context.random.lock().next_u32();
@@ -260,10 +267,16 @@ mod tests {
                 .starts_with("data_param.batch_size")
         );
         assert!(
-            error(|message| message.data_param.as_mut().unwrap().prefetch = Some(0)).starts_with("data_param.prefetch")
+            error(|message| message.data_param.as_mut().unwrap().prefetch = Some(u32::MAX))
+                .starts_with("data_param.prefetch")
         );
         assert!(error(|message| message.data_param.as_mut().unwrap().source = None).starts_with("data_param.source"));
         assert!(error(|_| ()).contains("`rcaffe data mnist x` makes it"));
+        let huge = |message: &mut LayerParameter| {
+            let data = message.data_param.as_mut().unwrap();
+            (data.source, data.batch_size) = (Some("synthetic:shapes/test".into()), Some(u32::MAX));
+        };
+        assert!(error(huge).starts_with("data_param.batch_size: 4294967295 images of 3×32×32"));
         let both = |message: &mut LayerParameter| {
             let both =
                 TransformationParameter { force_color: Some(true), force_gray: Some(true), ..Default::default() };

@@ -35,13 +35,17 @@ const TEST: [&str; 1] = ["test_batch.bin"];
 /// # Errors
 /// When a file is missing or is not as long as it must be, or `folder` cannot be written.
 pub fn convert(from: &Path, folder: &Path, batch: usize) -> Result<()> {
-    let names: Vec<&str> = TRAIN.into_iter().chain(TEST).collect();
-    let files = Files::read(from, &names, "cifar-10-binary.tar.gz")?;
+    let files = Files::read(from, &file_names(), "cifar-10-binary.tar.gz")?;
     let train = folder.join("cifar10_train_lmdb");
     write(&files, &TRAIN, &train, batch)?;
     write(&files, &TEST, &folder.join("cifar10_test_lmdb"), batch)?;
     let mut cursor = lmdb::Cursor::open(&train.display().to_string(), &train)?;
     mean::write(&mean::of(&mut cursor)?, &folder.join("mean.binaryproto"))
+}
+
+/// The files that the databases are made of.
+pub fn file_names() -> Vec<&'static str> {
+    TRAIN.into_iter().chain(TEST).collect()
 }
 
 fn write(files: &Files, names: &[&str], database: &Path, batch: usize) -> Result<()> {

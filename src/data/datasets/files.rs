@@ -50,6 +50,11 @@ impl Files {
     }
 }
 
+/// Whether the folder holds all files of these names, as [`Files::read`] looks for them.
+pub fn lie_in(folder: &Path, names: &[&str]) -> bool {
+    names.iter().all(|name| find(folder, name).is_some())
+}
+
 fn read_folder(from: &Path, names: &[&str]) -> Result<HashMap<String, Vec<u8>>> {
     let mut contents = HashMap::new();
     for &name in names {

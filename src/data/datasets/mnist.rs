@@ -33,10 +33,14 @@ const TEST: [&str; 2] = ["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
 /// # Errors
 /// When a file is missing or damaged, or `folder` cannot be written.
 pub fn convert(from: &Path, folder: &Path) -> Result<()> {
-    let names: Vec<&str> = TRAIN.into_iter().chain(TEST).collect();
-    let files = Files::read(from, &names, "mnist.tar.gz")?;
+    let files = Files::read(from, &file_names(), "mnist.tar.gz")?;
     write(&files, TRAIN, &folder.join("mnist_train_lmdb"))?;
     write(&files, TEST, &folder.join("mnist_test_lmdb"))
+}
+
+/// The files that the databases are made of.
+pub fn file_names() -> Vec<&'static str> {
+    TRAIN.into_iter().chain(TEST).collect()
 }
 
 fn write(files: &Files, [images, labels]: [&str; 2], database: &Path) -> Result<()> {

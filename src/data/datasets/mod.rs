@@ -57,10 +57,8 @@ impl DataSet {
             return Ok(Outcome::Complete);
         }
         std::fs::create_dir_all(folder).map_err(|cause| crate::Error::io(folder, cause))?;
-        let fetched = match from {
-            Some(_) => Vec::new(),
-            None => download::fetch_all(self.official(), folder, mirror)?,
-        };
+        let is_here = from.is_some() || files::lie_in(folder, &self.file_names());
+        let fetched = if is_here { Vec::new() } else { download::fetch_all(self.official(), folder, mirror)? };
         let from = from.unwrap_or(folder);
         match self {
             DataSet::Cifar10 => cifar10::convert(from, folder, cifar10::BATCH)?,
@@ -89,6 +87,13 @@ impl DataSet {
         let products = self.products(folder);
         let databases = products.iter().zip(counts).all(|(path, count)| holds(path, count));
         databases && products.get(2).is_none_or(|path| mean::read(path).is_ok())
+    }
+
+    fn file_names(self) -> Vec<&'static str> {
+        match self {
+            DataSet::Cifar10 => cifar10::file_names(),
+            DataSet::Mnist => mnist::file_names(),
+        }
     }
 
     fn official(self) -> Official {
@@ -128,11 +133,27 @@ mod tests {
         assert!(!DataSet::Cifar10.is_complete(folder.path()));
     }
 
-    /// The real CIFAR-10 and MNIST, where `RCAFFE_TEST_DATA` names a folder with `cifar10/*.bin` and `mnist/*.gz`.
+    /// A server is asked only for what is not there.
+    #[test]
+    fn files_in_the_folder_are_not_downloaded() {
+        let folder = tempfile::tempdir().unwrap();
+        let nowhere = Some("http://127.0.0.1:9");
+        let error = DataSet::Mnist.make(folder.path(), None, nowhere).unwrap_err().to_string();
+        assert!(error.contains("download failed"), "{error}");
+        for name in DataSet::Mnist.file_names() {
+            std::fs::write(folder.path().join(name), "empty").unwrap();
+        }
+        let error = DataSet::Mnist.make(folder.path(), None, nowhere).unwrap_err().to_string();
+        assert!(error.contains("is not an idx file of images"), "{error}");
+    }
+
+    /// The real CIFAR-10 and MNIST, where `RCAFFE_TEST_DATA` names a folder with the official files in `official/cifar10` and
+    /// `official/mnist`.
     #[test]
     fn real_data_sets() {
-        let Some(data) = std::env::var_os("RCAFFE_TEST_DATA").map(PathBuf::from) else {
-            println!("skipped: RCAFFE_TEST_DATA does not name a folder with cifar10/ and mnist/");
+        let folder = std::env::var_os("RCAFFE_TEST_DATA").map(|folder| PathBuf::from(folder).join("official"));
+        let Some(data) = folder.filter(|folder| folder.is_dir()) else {
+            println!("skipped: RCAFFE_TEST_DATA does not name a folder with official/cifar10 and official/mnist");
             return;
         };
         let folder = tempfile::tempdir().unwrap();
@@ -149,5 +170,8 @@ mod tests {
         let mut cursor = lmdb::Cursor::open("train", &path).unwrap();
         let record = cursor.next().unwrap();
         assert_eq!((record.key, record.label), (&b"00000000"[..], 5));
+        let mean = mean::read(&folder.path().join("mean.binaryproto")).unwrap();
+        let of_channel = |channel: usize| mean.data[1024 * channel..][..1024].iter().sum::<f32>() / 1024.0;
+        assert_eq!([0, 1, 2].map(|channel| of_channel(channel).round()), [125.0, 123.0, 114.0]);
     }
 }

@@ -34,9 +34,9 @@ pub struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  rcaffe data cifar10 examples/cifar10
-  rcaffe data cifar10 examples/cifar10 --from cifar-10-binary.tar.gz
-  rcaffe data mnist examples/mnist --from folder_with_the_idx_files";
+  rcaffe data cifar10 data
+  rcaffe data cifar10 data --from cifar-10-binary.tar.gz
+  rcaffe data mnist data --from folder_with_the_idx_files";
 
 /// A data set, as the command line names it.
 #[derive(Debug, Clone, Copy, ValueEnum)]

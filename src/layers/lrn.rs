@@ -36,7 +36,7 @@ impl Lrn {
     /// # Errors
     /// When `local_size` is even.
     pub fn new_layer(layer: &LayerParameter) -> Result<Box<dyn Layer>> {
-        let given = layer.lrn_param.clone().unwrap_or_default();
+        let given = layer.lrn_param.unwrap_or_default();
         let size = given.local_size() as usize;
         if size.is_multiple_of(2) {
             return Err(Error::config("lrn_param.local_size", format!("must be odd, is {size}")));

@@ -46,14 +46,14 @@ pub fn map(x: &Buffer, y: &Buffer, f: impl Fn(f32) -> f32 + Sync + Copy) {
     let x = x.as_deref();
     for_chunks(&mut y.host_mut(), |start, y| {
         // A copy on the stack: values that f captured need no look-up per step.
-        let f = f;
+        let local = f;
         widest(
             #[inline(always)]
             || match x {
-                None => y.iter_mut().for_each(|y| *y = f(*y)),
+                None => y.iter_mut().for_each(|y| *y = local(*y)),
                 Some(x) => {
                     let x = &x[start..start + y.len()];
-                    y.iter_mut().zip(x).for_each(|(y, &x)| *y = f(x));
+                    y.iter_mut().zip(x).for_each(|(y, &x)| *y = local(x));
                 }
             },
         );
@@ -67,16 +67,16 @@ pub fn map2(a: &Buffer, b: &Buffer, y: &Buffer, f: impl Fn(f32, f32) -> f32 + Sy
     let (a, b) = (a.as_deref(), b.as_deref());
     for_chunks(&mut y.host_mut(), |start, y| {
         // A copy on the stack: values that f captured need no look-up per step.
-        let f = f;
+        let local = f;
         let range = start..start + y.len();
         let (a, b) = (a.map(|a| &a[range.clone()]), b.map(|b| &b[range]));
         widest(
             #[inline(always)]
             || match (a, b) {
-                (None, None) => y.iter_mut().for_each(|y| *y = f(*y, *y)),
-                (Some(a), None) => y.iter_mut().zip(a).for_each(|(y, &a)| *y = f(a, *y)),
-                (None, Some(b)) => y.iter_mut().zip(b).for_each(|(y, &b)| *y = f(*y, b)),
-                (Some(a), Some(b)) => y.iter_mut().zip(a).zip(b).for_each(|((y, &a), &b)| *y = f(a, b)),
+                (None, None) => y.iter_mut().for_each(|y| *y = local(*y, *y)),
+                (Some(a), None) => y.iter_mut().zip(a).for_each(|(y, &a)| *y = local(a, *y)),
+                (None, Some(b)) => y.iter_mut().zip(b).for_each(|(y, &b)| *y = local(*y, b)),
+                (Some(a), Some(b)) => y.iter_mut().zip(a).zip(b).for_each(|((y, &a), &b)| *y = local(a, b)),
             },
         );
     });
@@ -89,16 +89,16 @@ pub fn map3(a: &Buffer, b: &Buffer, c: &Buffer, y: &Buffer, f: impl Fn(f32, f32,
     let (a, b, c) = (&*a, &*b, c.as_deref());
     for_chunks(&mut y.host_mut(), |start, y| {
         // A copy on the stack: values that f captured need no look-up per step.
-        let f = f;
+        let local = f;
         let range = start..start + y.len();
         let operands = a[range.clone()].iter().zip(&b[range.clone()]);
         widest(
             #[inline(always)]
             || match c {
-                None => y.iter_mut().zip(operands).for_each(|(y, (&a, &b))| *y = f(a, b, *y)),
+                None => y.iter_mut().zip(operands).for_each(|(y, (&a, &b))| *y = local(a, b, *y)),
                 Some(c) => {
                     let operands = operands.zip(&c[range]);
-                    y.iter_mut().zip(operands).for_each(|(y, ((&a, &b), &c))| *y = f(a, b, c));
+                    y.iter_mut().zip(operands).for_each(|(y, ((&a, &b), &c))| *y = local(a, b, c));
                 }
             },
         );

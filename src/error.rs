@@ -1,7 +1,7 @@
 //! The one error type of the crate: where, what, why, what to do.
 //!
 //! Every message is a single line that a user can act on. Layers and ops say what is wrong; the net adds the place
-//! (file, line, layer) with [`Error::in_layer`], the command line prints the result and exits with code 1.
+//! (file, line, layer) with [`Error::at`], the command line prints the result and exits with code 1.
 
 use std::{fmt, io, path::PathBuf};
 

@@ -3,20 +3,26 @@
 //! A layer knows Caffe: options, shapes, which gradient goes where. Arithmetic is in [`crate::ops`]. One file per layer; to
 //! add one, write the file, then a row in `TABLE`.
 
+mod abs_val;
 mod accuracy;
 mod batch_norm;
 mod bias;
+mod bnll;
+mod clip;
 mod concat;
 mod convolution;
 mod data;
 mod dropout;
 mod dummy_data;
 mod eltwise;
+mod elu;
 mod euclidean_loss;
+mod exp;
 mod flatten;
 mod inner_product;
 mod input;
 mod joints;
+mod log;
 mod loss;
 mod lrn;
 mod neuron;
@@ -33,7 +39,9 @@ mod softmax;
 mod softmax_with_loss;
 mod spans;
 mod split;
+mod swish;
 mod tanh;
+mod threshold;
 #[cfg(test)]
 #[allow(dead_code, reason = "each layer uses a part of it")]
 mod testing;
@@ -322,19 +330,25 @@ pub const ANY: usize = usize::MAX;
 /// All layer types, by name.
 #[rustfmt::skip]
 pub static TABLE: &[LayerType] = &[
+    LayerType { name: "AbsVal", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "absolute value", new: abs_val::new_layer },
     LayerType { name: "Accuracy", bottoms: 2..=2, tops: Tops::Count(1..=2), summary: "part of labels whose score is among the best", new: accuracy::Accuracy::new_layer },
     LayerType { name: "BatchNorm", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "mean 0 and variance 1 for each channel", new: batch_norm::BatchNorm::new_layer },
     LayerType { name: "Bias", bottoms: 1..=2, tops: Tops::Count(1..=1), summary: "x + β along some axes", new: bias::Bias::new_layer },
+    LayerType { name: "BNLL", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "ln(1 + eˣ)", new: bnll::new_layer },
+    LayerType { name: "Clip", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "x, held between two bounds", new: clip::new_layer },
     LayerType { name: "Concat", bottoms: 1..=ANY, tops: Tops::Count(1..=1), summary: "several blobs one behind the other along an axis", new: concat::Concat::new_layer },
     LayerType { name: "Convolution", bottoms: 1..=ANY, tops: Tops::AsBottoms, summary: "filters over the spatial axes", new: convolution::Convolution::new_layer },
     LayerType { name: "Data", bottoms: 0..=0, tops: Tops::Count(1..=2), summary: "images and labels from a database", new: data::Data::new_layer },
     LayerType { name: "Dropout", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "drops random values while training", new: dropout::Dropout::new_layer },
     LayerType { name: "DummyData", bottoms: 0..=0, tops: Tops::Count(1..=ANY), summary: "blobs filled by fillers", new: dummy_data::DummyData::new_layer },
     LayerType { name: "Eltwise", bottoms: 2..=ANY, tops: Tops::Count(1..=1), summary: "product, weighted sum or maximum of several blobs", new: eltwise::Eltwise::new_layer },
+    LayerType { name: "ELU", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "x, or alpha·(eˣ − 1) below 0", new: elu::new_layer },
     LayerType { name: "EuclideanLoss", bottoms: 2..=2, tops: Tops::Automatic(1..=1), summary: "half the mean squared distance", new: euclidean_loss::EuclideanLoss::new_layer },
+    LayerType { name: "Exp", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "base^(shift + scale·x)", new: exp::new_layer },
     LayerType { name: "Flatten", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "several axes become one", new: flatten::Flatten::new_layer },
     LayerType { name: "InnerProduct", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "a fully connected layer", new: inner_product::InnerProduct::new_layer },
     LayerType { name: "Input", bottoms: 0..=0, tops: Tops::Count(1..=ANY), summary: "blobs that the caller fills", new: input::Input::new_layer },
+    LayerType { name: "Log", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "logarithm of shift + scale·x", new: log::new_layer },
     LayerType { name: "LRN", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "x divided by a power of the mean square around it", new: lrn::Lrn::new_layer },
     LayerType { name: "Pooling", bottoms: 1..=1, tops: Tops::Count(1..=2), summary: "largest or mean value of each window", new: pooling::Pooling::new_layer },
     LayerType { name: "Power", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "(shift + scale·x)^power", new: power::new_layer },
@@ -348,7 +362,9 @@ pub static TABLE: &[LayerType] = &[
     LayerType { name: "Softmax", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "eˣ / Σ eˣ over an axis", new: softmax::Softmax::new_layer },
     LayerType { name: "SoftmaxWithLoss", bottoms: 2..=2, tops: Tops::Automatic(1..=2), summary: "cross entropy of classes", new: softmax_with_loss::SoftmaxWithLoss::new_layer },
     LayerType { name: "Split", bottoms: 1..=1, tops: Tops::Count(1..=ANY), summary: "one blob for several readers", new: split::Split::new_layer },
+    LayerType { name: "Swish", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "x · sigmoid(beta·x)", new: swish::Swish::new_layer },
     LayerType { name: "TanH", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "hyperbolic tangent", new: tanh::new_layer },
+    LayerType { name: "Threshold", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "1 above a threshold, 0 elsewhere", new: threshold::new_layer },
 ];
 
 /// The row of a layer type.

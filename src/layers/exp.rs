@@ -23,7 +23,11 @@ pub fn new_layer(layer: &LayerParameter) -> Result<Box<dyn Layer>> {
     let options = layer.exp_param.unwrap_or_default();
     let base = super::log::checked_base(options.base(), "exp_param.base")?;
     let inner = base.map_or(1.0, f32::ln) * options.scale();
-    let outer = if options.shift() == 0.0 { 1.0 } else { base.map_or(options.shift().exp(), |base| base.powf(options.shift())) };
+    let outer = if options.shift() == 0.0 {
+        1.0
+    } else {
+        base.map_or(options.shift().exp(), |base| base.powf(options.shift()))
+    };
     Ok(Neuron::boxed(Activation::Exp { inner, outer }))
 }
 

@@ -81,3 +81,17 @@ pub fn bad_label(label: BadLabel, classes: usize) -> Error {
 pub fn no_label_gradient() -> Error {
     Error::config("propagate_down", "there is no gradient with respect to labels; set it to false for that bottom")
 }
+
+/// The first bottom as rows of classes, one for each label.
+///
+/// # Errors
+/// When the labels are not one for each row, or rows have no values.
+pub fn rows(io: &Io<'_>) -> Result<Axes> {
+    let (scores, labels) = (io.bottom(0).shape(), io.bottom(1).shape());
+    let axes = Axes { outer: scores.dims()[0], channels: scores.count_from(1), inner: 1 };
+    if labels.count() != axes.outer || axes.channels == 0 {
+        let message = format!("predictions {scores} need {} labels; bottom 1 has shape {labels}", axes.outer);
+        return Err(Error::shape(message));
+    }
+    Ok(axes)
+}

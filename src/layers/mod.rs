@@ -5,29 +5,43 @@
 
 mod abs_val;
 mod accuracy;
+mod arg_max;
 mod batch_norm;
+mod batch_reindex;
 mod bias;
 mod bnll;
 mod clip;
 mod concat;
+mod contrastive_loss;
 mod convolution;
+mod crop;
 mod data;
 mod dropout;
 mod dummy_data;
 mod eltwise;
 mod elu;
+mod embed;
 mod euclidean_loss;
 mod exp;
+mod filter;
 mod flatten;
+mod hinge_loss;
+mod im2col;
+mod infogain_loss;
 mod inner_product;
 mod input;
 mod joints;
 mod log;
 mod loss;
 mod lrn;
+mod multinomial_logistic_loss;
+mod mvn;
 mod neuron;
+mod parameter;
 mod pooling;
 mod power;
+mod prelu;
+mod reduction;
 mod relu;
 mod reshape;
 mod scale;
@@ -41,10 +55,11 @@ mod spans;
 mod split;
 mod swish;
 mod tanh;
-mod threshold;
 #[cfg(test)]
 #[allow(dead_code, reason = "each layer uses a part of it")]
 mod testing;
+mod threshold;
+mod tile;
 
 use std::{ops::RangeInclusive, path::PathBuf};
 
@@ -332,26 +347,40 @@ pub const ANY: usize = usize::MAX;
 pub static TABLE: &[LayerType] = &[
     LayerType { name: "AbsVal", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "absolute value", new: abs_val::new_layer },
     LayerType { name: "Accuracy", bottoms: 2..=2, tops: Tops::Count(1..=2), summary: "part of labels whose score is among the best", new: accuracy::Accuracy::new_layer },
+    LayerType { name: "ArgMax", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "largest values and where they are", new: arg_max::ArgMax::new_layer },
     LayerType { name: "BatchNorm", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "mean 0 and variance 1 for each channel", new: batch_norm::BatchNorm::new_layer },
+    LayerType { name: "BatchReindex", bottoms: 2..=2, tops: Tops::Count(1..=1), summary: "images in another order", new: batch_reindex::BatchReindex::new_layer },
     LayerType { name: "Bias", bottoms: 1..=2, tops: Tops::Count(1..=1), summary: "x + β along some axes", new: bias::Bias::new_layer },
     LayerType { name: "BNLL", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "ln(1 + eˣ)", new: bnll::new_layer },
     LayerType { name: "Clip", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "x, held between two bounds", new: clip::new_layer },
     LayerType { name: "Concat", bottoms: 1..=ANY, tops: Tops::Count(1..=1), summary: "several blobs one behind the other along an axis", new: concat::Concat::new_layer },
+    LayerType { name: "ContrastiveLoss", bottoms: 3..=3, tops: Tops::Automatic(1..=1), summary: "similar pairs together, others apart", new: contrastive_loss::ContrastiveLoss::new_layer },
     LayerType { name: "Convolution", bottoms: 1..=ANY, tops: Tops::AsBottoms, summary: "filters over the spatial axes", new: convolution::Convolution::new_layer },
+    LayerType { name: "Crop", bottoms: 2..=2, tops: Tops::Count(1..=1), summary: "cuts a blob to the size of another", new: crop::Crop::new_layer },
     LayerType { name: "Data", bottoms: 0..=0, tops: Tops::Count(1..=2), summary: "images and labels from a database", new: data::Data::new_layer },
     LayerType { name: "Dropout", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "drops random values while training", new: dropout::Dropout::new_layer },
     LayerType { name: "DummyData", bottoms: 0..=0, tops: Tops::Count(1..=ANY), summary: "blobs filled by fillers", new: dummy_data::DummyData::new_layer },
     LayerType { name: "Eltwise", bottoms: 2..=ANY, tops: Tops::Count(1..=1), summary: "product, weighted sum or maximum of several blobs", new: eltwise::Eltwise::new_layer },
     LayerType { name: "ELU", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "x, or alpha·(eˣ − 1) below 0", new: elu::new_layer },
+    LayerType { name: "Embed", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "a learned vector for each number", new: embed::Embed::new_layer },
     LayerType { name: "EuclideanLoss", bottoms: 2..=2, tops: Tops::Automatic(1..=1), summary: "half the mean squared distance", new: euclidean_loss::EuclideanLoss::new_layer },
     LayerType { name: "Exp", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "base^(shift + scale·x)", new: exp::new_layer },
+    LayerType { name: "Filter", bottoms: 2..=ANY, tops: Tops::Count(1..=ANY), summary: "passes on the images that a selector picks", new: filter::Filter::new_layer },
     LayerType { name: "Flatten", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "several axes become one", new: flatten::Flatten::new_layer },
+    LayerType { name: "HingeLoss", bottoms: 2..=2, tops: Tops::Automatic(1..=1), summary: "margins of one class against all", new: hinge_loss::HingeLoss::new_layer },
+    LayerType { name: "Im2col", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "windows of a convolution as columns", new: im2col::Im2col::new_layer },
+    LayerType { name: "InfogainLoss", bottoms: 2..=3, tops: Tops::Automatic(1..=2), summary: "cross entropy weighted by a matrix", new: infogain_loss::InfogainLoss::new_layer },
     LayerType { name: "InnerProduct", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "a fully connected layer", new: inner_product::InnerProduct::new_layer },
     LayerType { name: "Input", bottoms: 0..=0, tops: Tops::Count(1..=ANY), summary: "blobs that the caller fills", new: input::Input::new_layer },
     LayerType { name: "Log", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "logarithm of shift + scale·x", new: log::new_layer },
     LayerType { name: "LRN", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "x divided by a power of the mean square around it", new: lrn::Lrn::new_layer },
+    LayerType { name: "MultinomialLogisticLoss", bottoms: 2..=2, tops: Tops::Automatic(1..=1), summary: "cross entropy of given probabilities", new: multinomial_logistic_loss::MultinomialLogisticLoss::new_layer },
+    LayerType { name: "MVN", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "mean-variance normalization", new: mvn::Mvn::new_layer },
+    LayerType { name: "Parameter", bottoms: 0..=0, tops: Tops::Count(1..=1), summary: "a learned blob", new: parameter::Parameter::new_layer },
     LayerType { name: "Pooling", bottoms: 1..=1, tops: Tops::Count(1..=2), summary: "largest or mean value of each window", new: pooling::Pooling::new_layer },
     LayerType { name: "Power", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "(shift + scale·x)^power", new: power::new_layer },
+    LayerType { name: "PReLU", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "x, or a learned slope below 0", new: prelu::Prelu::new_layer },
+    LayerType { name: "Reduction", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "each row of values into one", new: reduction::Reduction::new_layer },
     LayerType { name: "ReLU", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "max(x, 0), or leaky", new: relu::new_layer },
     LayerType { name: "Reshape", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "the same values in another shape", new: reshape::Reshape::new_layer },
     LayerType { name: "Scale", bottoms: 1..=2, tops: Tops::Count(1..=1), summary: "γ·x (+ β) along some axes", new: scale::Scale::new_layer },
@@ -365,6 +394,7 @@ pub static TABLE: &[LayerType] = &[
     LayerType { name: "Swish", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "x · sigmoid(beta·x)", new: swish::Swish::new_layer },
     LayerType { name: "TanH", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "hyperbolic tangent", new: tanh::new_layer },
     LayerType { name: "Threshold", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "1 above a threshold, 0 elsewhere", new: threshold::new_layer },
+    LayerType { name: "Tile", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "a blob several times over", new: tile::Tile::new_layer },
 ];
 
 /// The row of a layer type.

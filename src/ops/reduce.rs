@@ -16,6 +16,11 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     lanes.iter().sum::<f32>() + rest
 }
 
+/// `Σ x`.
+pub fn total(values: &[f32]) -> f32 {
+    sum(values, |value| value)
+}
+
 /// `Σ |x|`.
 pub fn absolute_sum(values: &[f32]) -> f32 {
     sum(values, f32::abs)
@@ -47,6 +52,7 @@ mod tests {
         for count in [0usize, 1, 15, 16, 17, 100] {
             let values: Vec<f32> = (0..count).map(|i| i as f32 - 8.0).collect();
             let exact = |of: fn(f32) -> f32| values.iter().map(|&value| of(value)).sum::<f32>();
+            assert_eq!(total(&values), exact(|value| value));
             assert_eq!(absolute_sum(&values), exact(f32::abs));
             assert_eq!(sum_of_squares(&values), exact(|value| value * value));
             assert_eq!(dot(&values, &values), exact(|value| value * value));

@@ -1,6 +1,11 @@
 //! Losses: a sum over all values, and its gradient.
 
+mod classes;
 mod cpu;
+
+pub use classes::{
+    hinge, hinge_backward, infogain, infogain_backward, multinomial_logistic, multinomial_logistic_backward,
+};
 
 use crate::{
     ops::elementwise,
@@ -34,5 +39,45 @@ pub fn sigmoid_cross_entropy_backward(
 ) {
     match device {
         Device::Cpu => cpu::sigmoid_cross_entropy_backward(x, targets, ignore, weight, dx),
+    }
+}
+
+/// How far apart a contrastive loss wants the members of a dissimilar pair.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Margin {
+    /// The distance from which on there is no loss.
+    pub margin: f32,
+    /// Caffe's first form: max(margin − d², 0) instead of max(margin − d, 0)².
+    pub legacy: bool,
+}
+
+/// Σ d² over similar pairs (those whose entry of `similar` is not 0) and Σ max(margin − d, 0)² over others, with d the length
+/// of a row of `difference` = a − b. `squares` gets d² for each pair.
+pub fn contrastive(
+    device: Device,
+    margin: Margin,
+    [a, b, similar]: [&Buffer; 3],
+    difference: &Buffer,
+    squares: &Buffer,
+) -> f32 {
+    elementwise::subtract(device, a, b, difference);
+    match device {
+        Device::Cpu => cpu::contrastive(margin, &similar.host(), &difference.host(), &mut squares.host_mut()),
+    }
+}
+
+/// The gradient of one member of the pairs: `factor` · ∂/∂a of [`contrastive`] / 2; for b the factor's sign changes.
+pub fn contrastive_backward(
+    device: Device,
+    margin: Margin,
+    factor: f32,
+    [similar, difference, squares]: [&Buffer; 3],
+    gradient: &Buffer,
+) {
+    match device {
+        Device::Cpu => {
+            let (similar, difference, squares) = (similar.host(), difference.host(), squares.host());
+            cpu::contrastive_backward(margin, factor, &similar, &difference, &squares, &mut gradient.host_mut());
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::Runs;
+use super::{Move, Runs};
 use crate::ops::{elementwise::cpu::CHUNK, vector::widest};
 
 pub(super) fn copy_runs(runs: Runs, from: &[f32], to: &mut [f32]) {
@@ -27,6 +27,44 @@ fn for_runs(runs: Runs, from: &[f32], to: &mut [f32], work: impl Fn(&[f32], &mut
     places.enumerate().with_min_len(CHUNK.div_ceil(runs.length)).for_each(|(run, to)| {
         let from = &from[runs.from.start + run * runs.from.step..];
         work(&from[..runs.length], &mut to[..runs.length]);
+    });
+}
+
+pub(super) fn copy_listed(length: usize, moves: &[Move], from: &[f32], to: &mut [f32]) {
+    for &(source, place) in moves {
+        to[place..place + length].copy_from_slice(&from[source..source + length]);
+    }
+}
+
+pub(super) fn add_listed(length: usize, moves: &[Move], from: &[f32], to: &mut [f32]) {
+    for &(source, place) in moves {
+        let (from, to) = (&from[source..source + length], &mut to[place..place + length]);
+        to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
+    }
+}
+
+pub(super) fn gather(table: &[u32], length: usize, from: &[f32], to: &mut [f32]) {
+    if table.is_empty() || length == 0 {
+        return;
+    }
+    to.par_chunks_mut(table.len()).zip(from.par_chunks(length)).for_each(|(to, from)| {
+        // `NOWHERE` is outside every plane.
+        let values = table.iter().map(|&place| from.get(place as usize).copied().unwrap_or(0.0));
+        to.iter_mut().zip(values).for_each(|(to, value)| *to = value);
+    });
+}
+
+pub(super) fn scatter(table: &[u32], length: usize, from: &[f32], to: &mut [f32]) {
+    if table.is_empty() || length == 0 {
+        return;
+    }
+    to.par_chunks_mut(length).zip(from.par_chunks(table.len())).for_each(|(to, from)| {
+        to.fill(0.0);
+        for (&place, value) in table.iter().zip(from) {
+            if let Some(to) = to.get_mut(place as usize) {
+                *to += value;
+            }
+        }
     });
 }
 

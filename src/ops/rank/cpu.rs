@@ -1,6 +1,6 @@
 //! Ranks on the host.
 
-use super::Hits;
+use super::{Best, Hits};
 use crate::{
     ops::softmax::{Axes, BadLabel, class, is_ignored},
     tensor::Buffer,
@@ -38,4 +38,25 @@ pub(super) fn accuracy(
         seen.for_each(|(hits, labels)| *hits /= labels);
     }
     Ok(sum)
+}
+
+pub(super) fn largest(axes: Axes, top_k: usize, best: Best, x: &[f32], y: &mut [f32], scratch: &mut Vec<(f32, usize)>) {
+    for place in 0..axes.places() {
+        let (outer, inner) = (place / axes.inner, place % axes.inner);
+        let values = x[outer * axes.channels * axes.inner + inner..].iter().step_by(axes.inner).take(axes.channels);
+        scratch.clear();
+        scratch.extend(values.enumerate().map(|(channel, &value)| (value, channel)));
+        scratch.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(b.1.cmp(&a.1)));
+        for (rank, &(value, channel)) in scratch.iter().take(top_k).enumerate() {
+            let at = (outer * top_k + rank) * axes.inner + inner;
+            match best {
+                Best::Indices => y[at] = channel as f32,
+                Best::Values => y[at] = value,
+                Best::Both => {
+                    y[(2 * outer) * top_k + rank] = channel as f32;
+                    y[(2 * outer + 1) * top_k + rank] = value;
+                }
+            }
+        }
+    }
 }

@@ -36,3 +36,29 @@ pub fn accuracy(
         Device::Cpu => cpu::accuracy(axes, &scores.host(), &labels.host(), options, per_class),
     }
 }
+
+/// What [`largest`] writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Best {
+    /// The channels of the largest values.
+    Indices,
+    /// The largest values.
+    Values,
+    /// For each place (inner 1) the channels, then the values.
+    Both,
+}
+
+/// The `top_k` largest values of each place, largest first; of equal values that of the last channel first.
+pub fn largest(
+    device: Device,
+    axes: Axes,
+    top_k: usize,
+    best: Best,
+    x: &Buffer,
+    y: &Buffer,
+    scratch: &mut Vec<(f32, usize)>,
+) {
+    match device {
+        Device::Cpu => cpu::largest(axes, top_k, best, &x.host(), &mut y.host_mut(), scratch),
+    }
+}

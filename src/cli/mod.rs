@@ -7,6 +7,7 @@ pub mod device;
 pub mod dump;
 pub mod flags;
 pub mod gflags;
+pub mod layers;
 mod model;
 pub mod output;
 mod signals;
@@ -55,6 +56,7 @@ enum Command {
     Trace(trace::Args),
     Data(data::Args),
     Dump(dump::Args),
+    Layers(layers::Args),
 }
 
 /// Runs the program with these arguments, the program's name first. Errors go to stderr as one line, `error: ...`.
@@ -113,6 +115,7 @@ fn run(line: &CommandLine, ignored: &[String]) -> Result<()> {
         Command::Trace(args) => trace::run(args),
         Command::Data(args) => data::run(args),
         Command::Dump(args) => dump::run(args),
+        Command::Layers(args) => layers::run(args),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The layers: what a layer is, and the table of all layer types.
 //!
 //! A layer knows Caffe: options, shapes, which gradient goes where. Arithmetic is in [`crate::ops`]. One file per layer; to
-//! add one, write the file, then a row in `TABLE`.
+//! add one, write the file, then a row in `table.rs`.
 
 mod abs_val;
 mod accuracy;
@@ -54,6 +54,7 @@ mod softmax_with_loss;
 mod spans;
 mod split;
 mod swish;
+mod table;
 mod tanh;
 #[cfg(test)]
 #[allow(dead_code, reason = "each layer uses a part of it")]
@@ -61,12 +62,13 @@ mod testing;
 mod threshold;
 mod tile;
 
-use std::{ops::RangeInclusive, path::PathBuf};
+use std::path::PathBuf;
+
+pub use table::{ANY, Constructor, LayerType, TABLE, Tops, layer_type};
 
 use crate::{
     error::{Error, Result},
     proto::{BlobShape, FillerParameter, LayerParameter, ParamSpec, Phase},
-    prototxt::suggest,
     rng::{SharedRandom, fill},
     tensor::{Blob, Device, Shape},
 };
@@ -313,114 +315,3 @@ fn dims_of(shape: &BlobShape, field: &str) -> Result<Shape> {
 
 /// Values of the largest blob that Caffe allows.
 const MOST_VALUES: usize = i32::MAX as usize;
-
-/// One row of the table of layer types.
-pub struct LayerType {
-    /// The type as net files write it.
-    pub name: &'static str,
-    /// How many bottoms the layer takes.
-    pub bottoms: RangeInclusive<usize>,
-    /// How many tops the layer makes.
-    pub tops: Tops,
-    /// One line for `rcaffe layers`.
-    pub summary: &'static str,
-    /// Reads and checks the options.
-    pub new: fn(&LayerParameter) -> Result<Box<dyn Layer>>,
-}
-
-/// How many tops a layer makes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Tops {
-    /// A number in this range.
-    Count(RangeInclusive<usize>),
-    /// As many as it has bottoms (Convolution).
-    AsBottoms,
-    /// A number in this range; tops that the net file leaves out are made without a name (losses).
-    Automatic(RangeInclusive<usize>),
-}
-
-/// No limit on bottoms or tops.
-pub const ANY: usize = usize::MAX;
-
-/// All layer types, by name.
-#[rustfmt::skip]
-pub static TABLE: &[LayerType] = &[
-    LayerType { name: "AbsVal", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "absolute value", new: abs_val::new_layer },
-    LayerType { name: "Accuracy", bottoms: 2..=2, tops: Tops::Count(1..=2), summary: "part of labels whose score is among the best", new: accuracy::Accuracy::new_layer },
-    LayerType { name: "ArgMax", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "largest values and where they are", new: arg_max::ArgMax::new_layer },
-    LayerType { name: "BatchNorm", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "mean 0 and variance 1 for each channel", new: batch_norm::BatchNorm::new_layer },
-    LayerType { name: "BatchReindex", bottoms: 2..=2, tops: Tops::Count(1..=1), summary: "images in another order", new: batch_reindex::BatchReindex::new_layer },
-    LayerType { name: "Bias", bottoms: 1..=2, tops: Tops::Count(1..=1), summary: "x + β along some axes", new: bias::Bias::new_layer },
-    LayerType { name: "BNLL", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "ln(1 + eˣ)", new: bnll::new_layer },
-    LayerType { name: "Clip", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "x, held between two bounds", new: clip::new_layer },
-    LayerType { name: "Concat", bottoms: 1..=ANY, tops: Tops::Count(1..=1), summary: "several blobs one behind the other along an axis", new: concat::Concat::new_layer },
-    LayerType { name: "ContrastiveLoss", bottoms: 3..=3, tops: Tops::Automatic(1..=1), summary: "similar pairs together, others apart", new: contrastive_loss::ContrastiveLoss::new_layer },
-    LayerType { name: "Convolution", bottoms: 1..=ANY, tops: Tops::AsBottoms, summary: "filters over the spatial axes", new: convolution::Convolution::new_layer },
-    LayerType { name: "Crop", bottoms: 2..=2, tops: Tops::Count(1..=1), summary: "cuts a blob to the size of another", new: crop::Crop::new_layer },
-    LayerType { name: "Data", bottoms: 0..=0, tops: Tops::Count(1..=2), summary: "images and labels from a database", new: data::Data::new_layer },
-    LayerType { name: "Dropout", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "drops random values while training", new: dropout::Dropout::new_layer },
-    LayerType { name: "DummyData", bottoms: 0..=0, tops: Tops::Count(1..=ANY), summary: "blobs filled by fillers", new: dummy_data::DummyData::new_layer },
-    LayerType { name: "Eltwise", bottoms: 2..=ANY, tops: Tops::Count(1..=1), summary: "product, weighted sum or maximum of several blobs", new: eltwise::Eltwise::new_layer },
-    LayerType { name: "ELU", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "x, or alpha·(eˣ − 1) below 0", new: elu::new_layer },
-    LayerType { name: "Embed", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "a learned vector for each number", new: embed::Embed::new_layer },
-    LayerType { name: "EuclideanLoss", bottoms: 2..=2, tops: Tops::Automatic(1..=1), summary: "half the mean squared distance", new: euclidean_loss::EuclideanLoss::new_layer },
-    LayerType { name: "Exp", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "base^(shift + scale·x)", new: exp::new_layer },
-    LayerType { name: "Filter", bottoms: 2..=ANY, tops: Tops::Count(1..=ANY), summary: "passes on the images that a selector picks", new: filter::Filter::new_layer },
-    LayerType { name: "Flatten", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "several axes become one", new: flatten::Flatten::new_layer },
-    LayerType { name: "HingeLoss", bottoms: 2..=2, tops: Tops::Automatic(1..=1), summary: "margins of one class against all", new: hinge_loss::HingeLoss::new_layer },
-    LayerType { name: "Im2col", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "windows of a convolution as columns", new: im2col::Im2col::new_layer },
-    LayerType { name: "InfogainLoss", bottoms: 2..=3, tops: Tops::Automatic(1..=2), summary: "cross entropy weighted by a matrix", new: infogain_loss::InfogainLoss::new_layer },
-    LayerType { name: "InnerProduct", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "a fully connected layer", new: inner_product::InnerProduct::new_layer },
-    LayerType { name: "Input", bottoms: 0..=0, tops: Tops::Count(1..=ANY), summary: "blobs that the caller fills", new: input::Input::new_layer },
-    LayerType { name: "Log", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "logarithm of shift + scale·x", new: log::new_layer },
-    LayerType { name: "LRN", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "x divided by a power of the mean square around it", new: lrn::Lrn::new_layer },
-    LayerType { name: "MultinomialLogisticLoss", bottoms: 2..=2, tops: Tops::Automatic(1..=1), summary: "cross entropy of given probabilities", new: multinomial_logistic_loss::MultinomialLogisticLoss::new_layer },
-    LayerType { name: "MVN", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "mean-variance normalization", new: mvn::Mvn::new_layer },
-    LayerType { name: "Parameter", bottoms: 0..=0, tops: Tops::Count(1..=1), summary: "a learned blob", new: parameter::Parameter::new_layer },
-    LayerType { name: "Pooling", bottoms: 1..=1, tops: Tops::Count(1..=2), summary: "largest or mean value of each window", new: pooling::Pooling::new_layer },
-    LayerType { name: "Power", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "(shift + scale·x)^power", new: power::new_layer },
-    LayerType { name: "PReLU", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "x, or a learned slope below 0", new: prelu::Prelu::new_layer },
-    LayerType { name: "Reduction", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "each row of values into one", new: reduction::Reduction::new_layer },
-    LayerType { name: "ReLU", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "max(x, 0), or leaky", new: relu::new_layer },
-    LayerType { name: "Reshape", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "the same values in another shape", new: reshape::Reshape::new_layer },
-    LayerType { name: "Scale", bottoms: 1..=2, tops: Tops::Count(1..=1), summary: "γ·x (+ β) along some axes", new: scale::Scale::new_layer },
-    LayerType { name: "Sigmoid", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "1 / (1 + e⁻ˣ)", new: sigmoid::new_layer },
-    LayerType { name: "SigmoidCrossEntropyLoss", bottoms: 2..=2, tops: Tops::Automatic(1..=1), summary: "cross entropy of independent probabilities", new: sigmoid_cross_entropy_loss::SigmoidCrossEntropyLoss::new_layer },
-    LayerType { name: "Silence", bottoms: 1..=ANY, tops: Tops::Count(0..=0), summary: "takes blobs that nobody reads", new: silence::Silence::new_layer },
-    LayerType { name: "Slice", bottoms: 1..=1, tops: Tops::Count(1..=ANY), summary: "cuts a blob along an axis", new: slice::Slice::new_layer },
-    LayerType { name: "Softmax", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "eˣ / Σ eˣ over an axis", new: softmax::Softmax::new_layer },
-    LayerType { name: "SoftmaxWithLoss", bottoms: 2..=2, tops: Tops::Automatic(1..=2), summary: "cross entropy of classes", new: softmax_with_loss::SoftmaxWithLoss::new_layer },
-    LayerType { name: "Split", bottoms: 1..=1, tops: Tops::Count(1..=ANY), summary: "one blob for several readers", new: split::Split::new_layer },
-    LayerType { name: "Swish", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "x · sigmoid(beta·x)", new: swish::Swish::new_layer },
-    LayerType { name: "TanH", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "hyperbolic tangent", new: tanh::new_layer },
-    LayerType { name: "Threshold", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "1 above a threshold, 0 elsewhere", new: threshold::new_layer },
-    LayerType { name: "Tile", bottoms: 1..=1, tops: Tops::Count(1..=1), summary: "a blob several times over", new: tile::Tile::new_layer },
-];
-
-/// The row of a layer type.
-///
-/// # Errors
-/// When there is no such layer; the message names the nearest type.
-pub fn layer_type(name: &str) -> Result<&'static LayerType> {
-    TABLE.iter().find(|row| row.name == name).ok_or_else(|| {
-        let hint = match suggest::nearest(name, TABLE.iter().map(|row| row.name.to_string())) {
-            Some(near) => format!("did you mean {near:?}?"),
-            None => "README.md lists the types that there are".to_string(),
-        };
-        Error::config("type", format!("unknown layer type {name:?}; {hint}"))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_table_is_sorted_and_finds_what_was_meant() {
-        assert!(TABLE.is_sorted_by_key(|row| row.name.to_lowercase()));
-        assert_eq!(layer_type("ReLU").unwrap().name, "ReLU");
-        let error = layer_type("Relu").err().unwrap().to_string();
-        assert_eq!(error, "type: unknown layer type \"Relu\"; did you mean \"ReLU\"?");
-        assert!(!layer_type("Teleport").err().unwrap().to_string().contains("did you mean"));
-    }
-}

@@ -1,4 +1,4 @@
-//! Fields that only a fork of Caffe defines, so that an error can name it.
+//! Fields and layer types that only a fork of Caffe defines, so that an error can name it.
 
 /// The forks that define the field in this message, as `NVIDIA Caffe and Intel Caffe`; `None` if none is known to.
 pub fn find(message: &str, field: &str) -> Option<String> {
@@ -6,6 +6,37 @@ pub fn find(message: &str, field: &str) -> Option<String> {
     let forks: Vec<&str> = FORKS.iter().filter(|(_, table)| known(table)).map(|(fork, _)| *fork).collect();
     (!forks.is_empty()).then(|| forks.join(" and "))
 }
+
+/// The fork that defines this layer type, `None` if none is known to.
+pub fn layer_type(name: &str) -> Option<&'static str> {
+    LAYERS.iter().find(|(_, names)| names.contains(&name)).map(|(fork, _)| *fork)
+}
+
+/// Layer types by fork; a type that several forks share stands with the one it began in.
+#[rustfmt::skip]
+const LAYERS: &[(&str, &[&str])] = &[
+    ("SSD Caffe", &[
+        "AnnotatedData", "DetectionEvaluate", "MultiBoxLoss", "SmoothL1Loss", "VideoData",
+    ]),
+    ("NVIDIA Caffe", &[
+        "DetectNetTransformation", "L1Loss", "TRT",
+    ]),
+    ("Intel Caffe", &[
+        "BoxData", "EvalDetection", "MKLBatchNorm", "MnActivation", "RegionLoss", "Reorg", "SpatialDropout",
+    ]),
+    ("the Faster R-CNN and R-FCN forks", &[
+        "BoxAnnotatorOHEM", "Proposal", "SmoothL1LossOHEM", "SoftmaxWithLossOHEM",
+    ]),
+    ("segmentation forks (SegNet, DeepLab, PSPNet)", &[
+        "BN", "DenseCRF", "DenseImageData", "MatRead", "MatWrite", "SegAccuracy", "Unpooling",
+    ]),
+    ("face-recognition forks", &[
+        "CenterLoss", "LabelSpecificAdd", "MarginInnerProduct", "TripletLoss",
+    ]),
+    ("FlowNet's fork", &[
+        "Correlation", "DataAugmentation", "FlowWarp", "Resample",
+    ]),
+];
 
 /// Fields by message.
 type Table = &'static [(&'static str, &'static [&'static str])];

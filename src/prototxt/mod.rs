@@ -4,7 +4,7 @@
 //! it was written for. [`Document`] keeps where every field stood, for errors that are found later.
 
 mod escape;
-mod forks;
+pub(crate) mod forks;
 mod lexer;
 mod locations;
 pub mod number;

@@ -28,19 +28,15 @@ pub struct Loader {
     transform: Transform,
     size: usize,
     name: String,
-    count: usize,
-    read: usize,
+    rounds: usize,
 }
 
 impl Loader {
     /// A loader of batches of `size` records, from the source's first record on.
-    ///
-    /// # Errors
-    /// When the source cannot be read.
-    pub fn new(mut source: Box<dyn Source>, decoder: Decoder, transform: Transform, size: usize) -> Result<Self> {
+    pub fn new(mut source: Box<dyn Source>, decoder: Decoder, transform: Transform, size: usize) -> Self {
         source.rewind();
-        let (name, count) = (source.name().to_owned(), source.count()?);
-        Ok(Loader { source, decoder, transform, size, name, count, read: 0 })
+        let name = source.name().to_owned();
+        Loader { source, decoder, transform, size, name, rounds: 0 }
     }
 
     /// The shape of the first batch.
@@ -67,7 +63,7 @@ impl Loader {
     /// # Errors
     /// When a record cannot be used, or differs in shape from the first; the message names source and key.
     pub fn load(&mut self, batch: &mut Batch) -> Result<()> {
-        let Loader { source, decoder, transform, size, name, count, read } = self;
+        let Loader { source, decoder, transform, size, name, rounds } = self;
         batch.labels.resize(*size, 0.0);
         for item in 0..*size {
             let record = source.next()?;
@@ -86,9 +82,8 @@ impl Loader {
             let length = channels * height * width;
             transform.apply(&planes, &mut batch.images[item * length..][..length]);
             batch.labels[item] = record.label as f32;
-            *read += 1;
-            if *read == *count {
-                *read = 0;
+            if source.rounds() > *rounds {
+                *rounds = source.rounds();
                 info!("Restarting data prefetching from start.");
             }
         }

@@ -26,6 +26,7 @@ pub struct Cursor {
     name: String,
     key: Vec<u8>,
     started: bool,
+    rounds: usize,
 }
 
 impl Cursor {
@@ -47,17 +48,20 @@ impl Cursor {
             return Err(Error::data(name, "the database holds no records"));
         }
         info!("Opened lmdb {name}");
-        Ok(Cursor { transaction, opened, name: name.to_owned(), key: Vec::new(), started: false })
+        Ok(Cursor { transaction, opened, name: name.to_owned(), key: Vec::new(), started: false, rounds: 0 })
     }
 }
 
 impl Source for Cursor {
     fn next(&mut self) -> Result<Record<'_>> {
-        let Cursor { transaction, opened, name, key, started } = self;
+        let Cursor { transaction, opened, name, key, started, rounds } = self;
         let behind = if *started { opened.table.get_greater_than(transaction, key) } else { Ok(None) };
         let found = match behind.map_err(|cause| damaged(name, &cause))? {
             Some(record) => Some(record),
-            None => opened.table.first(transaction).map_err(|cause| damaged(name, &cause))?,
+            None => {
+                *rounds += usize::from(*started);
+                opened.table.first(transaction).map_err(|cause| damaged(name, &cause))?
+            }
         };
         let (found_key, value) = found.ok_or_else(|| Error::data(&*name, "the database holds no records"))?;
         key.clear();
@@ -67,12 +71,16 @@ impl Source for Cursor {
     }
 
     fn rewind(&mut self) {
-        self.started = false;
+        (self.started, self.rounds) = (false, 0);
     }
 
     fn count(&self) -> Result<usize> {
         let count = self.opened.table.len(&self.transaction).map_err(|cause| damaged(&self.name, &cause))?;
         Ok(count as usize)
+    }
+
+    fn rounds(&self) -> usize {
+        self.rounds
     }
 
     fn name(&self) -> &str {

@@ -5,6 +5,7 @@
 
 pub mod batch;
 pub mod datasets;
+pub mod leveldb;
 pub mod lmdb;
 pub mod paths;
 pub mod picture;

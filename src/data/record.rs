@@ -134,7 +134,8 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn varint(rest: &mut &[u8]) -> Option<u64> {
+/// A number in protobuf's and LevelDB's variable length; nothing when the bytes end in it.
+pub(super) fn varint(rest: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
     for (index, &byte) in rest.iter().take(10).enumerate() {
         value |= u64::from(byte & 0x7f) << (7 * index);
@@ -146,13 +147,15 @@ fn varint(rest: &mut &[u8]) -> Option<u64> {
     None
 }
 
-fn take<'a>(rest: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
+/// The next bytes.
+pub(super) fn take<'a>(rest: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
     let (head, tail) = rest.split_at_checked(count)?;
     *rest = tail;
     Some(head)
 }
 
-fn chunk<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+/// Bytes that their number stands before.
+pub(super) fn chunk<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let count = usize::try_from(varint(rest)?).ok()?;
     take(rest, count)
 }

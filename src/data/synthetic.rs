@@ -22,6 +22,7 @@ pub struct Shapes {
     stream: u64,
     count: usize,
     place: usize,
+    rounds: usize,
     key: String,
     values: Vec<u8>,
 }
@@ -41,14 +42,17 @@ impl Shapes {
             }
         };
         let values = vec![0; 3 * SIDE * SIDE];
-        Ok(Shapes { name: name.to_owned(), stream, count, place: 0, key: String::new(), values })
+        Ok(Shapes { name: name.to_owned(), stream, count, place: 0, rounds: 0, key: String::new(), values })
     }
 }
 
 impl Source for Shapes {
     fn next(&mut self) -> Result<Record<'_>> {
+        if self.place == self.count {
+            (self.place, self.rounds) = (0, self.rounds + 1);
+        }
         let index = self.place;
-        self.place = (index + 1) % self.count;
+        self.place += 1;
         self.key = format!("{index:05}");
         let label = index % CLASSES;
         paint(label, &mut Noise::new(self.stream, index as u64), &mut self.values);
@@ -57,11 +61,15 @@ impl Source for Shapes {
     }
 
     fn rewind(&mut self) {
-        self.place = 0;
+        (self.place, self.rounds) = (0, 0);
     }
 
     fn count(&self) -> Result<usize> {
         Ok(self.count)
+    }
+
+    fn rounds(&self) -> usize {
+        self.rounds
     }
 
     fn name(&self) -> &str {

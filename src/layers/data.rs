@@ -83,7 +83,7 @@ impl Layer for Data {
         }
         let transform = Transform::new(&self.transform, context.phase, base)?;
         let size = self.parameter.batch_size() as usize;
-        let mut loader = Loader::new(source, Decoder::new(self.color), transform, size)?;
+        let mut loader = Loader::new(source, Decoder::new(self.color), transform, size);
         loader.seed_from(&context.random);
         let shape = loader.shape()?;
         let [n, c, h, w] = shape;
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn golden_forwards() {
         let folder = Path::new("tests/golden/db");
-        for case in ["lmdb_raw", "lmdb_encoded"] {
+        for case in ["lmdb_raw", "lmdb_encoded", "leveldb_raw", "leveldb_encoded"] {
             let net = crate::prototxt::read_net(&folder.join(format!("{case}_net.prototxt"))).unwrap().message;
             let mut message = net.layer[0].clone();
             let in_folder = |name: &str| Some(folder.join(name).to_str().unwrap().to_owned());

@@ -1,44 +1,62 @@
-//! `Pooling`: the largest or the mean value of each window, plane by plane.
+//! `Pooling`: the largest, the mean or a random value of each window, plane by plane.
 //!
 //! | option (`pooling_param`) | default | meaning |
 //! |---|---|---|
-//! | `pool` | MAX | MAX or AVE |
+//! | `pool` | MAX | MAX, AVE, or STOCHASTIC (Zeiler and Fergus, *Stochastic Pooling*, 2013) |
 //! | `kernel_size`, or `kernel_h` and `kernel_w` | | size of the window |
 //! | `stride`, or `stride_h` and `stride_w` | 1 | distance between windows |
-//! | `pad`, or `pad_h` and `pad_w` | 0 | padding at each side; less than the kernel |
+//! | `pad`, or `pad_h` and `pad_w` | 0 | padding at each side; less than the kernel, 0 for STOCHASTIC |
 //! | `global_pooling` | false | one window that is the whole plane |
 //! | `round_mode` | CEIL | the last window may stick out (CEIL) or not (FLOOR) |
 //!
 //! Bottom: x (N×C×H×W). Tops: y (N×C×H'×W') with H' = ⌈(H + 2·pad − kernel) / stride⌉ + 1, one less when the last window
 //! would begin in the padding behind the plane; optionally (MAX) the index in its plane of each maximum, shaped as y.
+//!
+//! STOCHASTIC is for values of at least 0: in TRAIN it picks a value of the window with probability x / Σ x, by one random
+//! number per output; in TEST it gives Σ x² / Σ x, or 0 where all are 0. Caffe has it on the GPU only, from CUDA's random numbers.
 
 use crate::{
     error::{Error, Result},
     layers::{Io, Layer, Setup},
     ops::pool::{self, Axis, Geometry, Mask},
     proto::{
-        LayerParameter, PoolingParameter,
+        LayerParameter, Phase, PoolingParameter,
         pooling_parameter::{PoolMethod, RoundMode},
     },
-    tensor::Shape,
+    tensor::{Buffer, Shape},
 };
 
 /// The layer; see the module's text.
 pub struct Pooling {
-    method: PoolMethod,
     round: RoundMode,
     /// None: the whole plane.
     window: Option<[Window; 2]>,
-    geometry: Geometry,
-    mask: Mask,
+    pooler: Pooler,
 }
 
 /// The window along one axis.
 #[derive(Clone, Copy)]
-struct Window {
-    kernel: usize,
-    stride: usize,
-    pad: usize,
+pub(super) struct Window {
+    pub kernel: usize,
+    pub stride: usize,
+    pub pad: usize,
+}
+
+impl Window {
+    /// The windows over an axis of so many values; none when not one of them fits.
+    pub(super) fn over(self, input: usize, round: RoundMode) -> Option<Axis> {
+        let Window { kernel, stride, pad } = self;
+        let room = (input + 2 * pad) as i64 - kernel as i64;
+        let steps = match round {
+            RoundMode::Ceil => -(-room).div_euclid(stride as i64),
+            RoundMode::Floor => room.div_euclid(stride as i64),
+        };
+        let mut output = steps + 1;
+        if pad > 0 && (output - 1) * stride as i64 >= (input + pad) as i64 {
+            output -= 1;
+        }
+        (output > 0).then_some(Axis { input, output: output as usize, kernel, stride, pad })
+    }
 }
 
 impl Pooling {
@@ -48,40 +66,24 @@ impl Pooling {
     /// When kernel, stride or padding are missing, given twice, or cannot be right.
     pub fn new_layer(layer: &LayerParameter) -> Result<Box<dyn Layer>> {
         let options = layer.pooling_param.unwrap_or_default();
-        if options.pool() == PoolMethod::Stochastic {
-            let message = "STOCHASTIC is not supported yet; use MAX or AVE";
-            return Err(Error::config("pooling_param.pool", message));
-        }
         let window =
             if options.global_pooling() { check_global(&options).map(|()| None) } else { windows(&options).map(Some) };
-        Ok(Box::new(Pooling {
-            method: options.pool(),
-            round: options.round_mode(),
-            window: window?,
-            geometry: Geometry::default(),
-            mask: Mask::default(),
-        }))
+        let (window, method) = (window?, options.pool());
+        if method == PoolMethod::Stochastic && window.is_some_and(|axes| axes.iter().any(|axis| axis.pad > 0)) {
+            return Err(Error::config("pooling_param.pad", "must be 0: STOCHASTIC pooling has no padding"));
+        }
+        Ok(Box::new(Pooling { round: options.round_mode(), window, pooler: Pooler::new(method) }))
     }
 
     fn axis(&self, input: usize, position: usize) -> Result<Axis> {
         let Some(window) = self.window else {
             return Ok(Axis { input, output: 1, kernel: input, stride: 1, pad: 0 });
         };
-        let Window { kernel, stride, pad } = window[position];
-        let room = (input + 2 * pad) as i64 - kernel as i64;
-        let steps = match self.round {
-            RoundMode::Ceil => -(-room).div_euclid(stride as i64),
-            RoundMode::Floor => room.div_euclid(stride as i64),
-        };
-        let mut output = steps + 1;
-        if pad > 0 && (output - 1) * stride as i64 >= (input + pad) as i64 {
-            output -= 1;
-        }
-        if output < 1 {
+        window[position].over(input, self.round).ok_or_else(|| {
+            let Window { kernel, stride, pad } = window[position];
             let message = format!("a window of {kernel} (stride {stride}, pad {pad}) does not fit {input} values");
-            return Err(Error::config(["pooling_param.kernel_h", "pooling_param.kernel_w"][position], message));
-        }
-        Ok(Axis { input, output: output as usize, kernel, stride, pad })
+            Error::config(["pooling_param.kernel_h", "pooling_param.kernel_w"][position], message)
+        })
     }
 }
 
@@ -139,7 +141,7 @@ fn pair(name: &str, both: Option<u32>, each: [Option<u32>; 2]) -> Result<Option<
 
 impl Layer for Pooling {
     fn setup(&mut self, setup: &mut Setup<'_>) -> Result<()> {
-        if setup.tops == 2 && self.method != PoolMethod::Max {
+        if setup.tops == 2 && self.pooler.method != PoolMethod::Max {
             return Err(Error::config("top", "only MAX pooling has a second top (the mask)"));
         }
         Ok(())
@@ -147,47 +149,98 @@ impl Layer for Pooling {
 
     fn reshape(&mut self, io: &mut Io<'_>) -> Result<()> {
         io.refuse_in_place()?;
-        let &[images, channels, height, width] = io.bottom(0).shape().dims() else {
-            let message = format!("pooling takes images (N×C×H×W), the bottom has shape {}", io.bottom(0).shape());
-            return Err(Error::shape(message));
-        };
-        if height == 0 || width == 0 {
-            return Err(Error::shape(format!("the bottom has no values (shape {})", io.bottom(0).shape())));
-        }
-        self.geometry =
+        let [images, channels, height, width] = images_of(io)?;
+        let geometry =
             Geometry { planes: images * channels, height: self.axis(height, 0)?, width: self.axis(width, 1)? };
-        let shape = Shape::from([images, channels, self.geometry.height.output, self.geometry.width.output]);
+        let shape = Shape::from([images, channels, geometry.height.output, geometry.width.output]);
         for top in 0..io.tops.len() {
             io.set_top_shape(top, &shape);
         }
-        if self.method == PoolMethod::Max {
-            self.mask.resize(&self.geometry);
-        }
+        self.pooler.reshape(geometry);
         Ok(())
     }
 
     fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
-        let (x, y) = (io.bottom(0).data(), io.top(0).data());
-        if self.method != PoolMethod::Max {
-            pool::average_forward(io.device(), &self.geometry, x, y);
-            return Ok(());
-        }
-        pool::max_forward(io.device(), &self.geometry, x, y, &mut self.mask);
+        self.pooler.forward(io, io.bottom(0).data(), io.top(0).data());
         if io.tops.len() == 2 {
-            self.mask.write(io.device(), io.top(1).data());
+            self.pooler.mask.write(io.device(), io.top(1).data());
         }
         Ok(())
     }
 
     fn backward(&mut self, io: &mut Io<'_>) -> Result<()> {
         if io.wants_bottom_gradient(0) {
-            let (dy, dx) = (io.top(0).diff(), io.bottom(0).diff());
-            match self.method {
-                PoolMethod::Max => pool::max_backward(io.device(), &self.geometry, dy, &self.mask, dx),
-                _ => pool::average_backward(io.device(), &self.geometry, dy, dx),
-            }
+            let (x, y) = (io.bottom(0), io.top(0));
+            self.pooler.backward(io, x.data(), y.data(), y.diff(), x.diff());
         }
         Ok(())
+    }
+}
+
+/// The dimensions of the bottom, N, C, H and W.
+///
+/// # Errors
+/// When it has other axes or no values.
+pub(super) fn images_of(io: &Io<'_>) -> Result<[usize; 4]> {
+    let shape = io.bottom(0).shape();
+    match *shape.dims() {
+        [_, _, 0, _] | [_, _, _, 0] => Err(Error::shape(format!("the bottom has no values (shape {shape})"))),
+        [images, channels, height, width] => Ok([images, channels, height, width]),
+        _ => Err(Error::shape(format!("pooling takes images (N×C×H×W), the bottom has shape {shape}"))),
+    }
+}
+
+/// A pooling of one method, with the memory that it needs: what Pooling and SPP share.
+pub(super) struct Pooler {
+    method: PoolMethod,
+    geometry: Geometry,
+    /// Where each output came from.
+    mask: Mask,
+    /// STOCHASTIC: a random number per output.
+    draws: Buffer,
+}
+
+impl Pooler {
+    pub(super) fn new(method: PoolMethod) -> Self {
+        Pooler { method, geometry: Geometry::default(), mask: Mask::default(), draws: Buffer::default() }
+    }
+
+    pub(super) fn is_stochastic(&self) -> bool {
+        self.method == PoolMethod::Stochastic
+    }
+
+    /// Takes the sizes of what is pooled.
+    pub(super) fn reshape(&mut self, geometry: Geometry) {
+        self.geometry = geometry;
+        if self.method != PoolMethod::Ave {
+            self.mask.resize(&geometry);
+        }
+        if self.method == PoolMethod::Stochastic {
+            self.draws.resize(geometry.planes * geometry.height.output * geometry.width.output);
+        }
+    }
+
+    pub(super) fn forward(&mut self, io: &Io<'_>, x: &Buffer, y: &Buffer) {
+        let Pooler { method, geometry, mask, draws } = self;
+        match (method, io.phase()) {
+            (PoolMethod::Max, _) => pool::max_forward(io.device(), geometry, x, y, mask),
+            (PoolMethod::Ave, _) => pool::average_forward(io.device(), geometry, x, y),
+            (PoolMethod::Stochastic, Phase::Train) => {
+                io.context.random.lock().fill_uniform(&mut draws.host_mut(), 0.0, 1.0);
+                pool::stochastic_forward(io.device(), geometry, x, draws, y, mask);
+            }
+            (PoolMethod::Stochastic, Phase::Test) => pool::expected_forward(io.device(), geometry, x, y),
+        }
+    }
+
+    /// dx from dy; `x` and `y` as they were in forward.
+    pub(super) fn backward(&self, io: &Io<'_>, x: &Buffer, y: &Buffer, dy: &Buffer, dx: &Buffer) {
+        let Pooler { method, geometry, mask, .. } = self;
+        match (method, io.phase()) {
+            (PoolMethod::Ave, _) => pool::average_backward(io.device(), geometry, dy, dx),
+            (PoolMethod::Stochastic, Phase::Test) => pool::expected_backward(io.device(), geometry, x, y, dy, dx),
+            _ => pool::max_backward(io.device(), geometry, dy, mask, dx),
+        }
     }
 }
 

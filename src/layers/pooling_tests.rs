@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use crate::{
     layers::testing::{GradientCheck, Trial, assert_close, values},
     proto::{
-        LayerParameter, PoolingParameter,
+        LayerParameter, Phase, PoolingParameter,
         pooling_parameter::{PoolMethod, RoundMode},
     },
 };
@@ -59,7 +59,7 @@ fn wrong_options_are_named() {
     assert!(error_of(options(PoolMethod::Max, 0, 1, 0)).contains("pooling_param.kernel_size: must be at least 1"));
     assert!(error_of(options(PoolMethod::Ave, 2, 0, 0)).contains("pooling_param.stride: must be at least 1"));
     assert!(error_of(options(PoolMethod::Ave, 2, 1, 2)).contains("pooling_param.pad: 2 must be less than"));
-    assert!(error_of(options(PoolMethod::Stochastic, 2, 1, 0)).contains("pooling_param.pool"));
+    assert!(error_of(options(PoolMethod::Stochastic, 2, 1, 1)).starts_with("pooling_param.pad"));
     assert!(error_of(options(PoolMethod::Max, 9, 1, 0)).contains("a window of 9"));
     let both = PoolingParameter { kernel_h: Some(2), kernel_w: Some(2), ..options(PoolMethod::Max, 2, 1, 0) };
     assert!(error_of(both).contains("kernel_h and kernel_w"));
@@ -170,5 +170,47 @@ proptest! {
         } else {
             assert_close(&trial.bottom_diff(0), &dx);
         }
+    }
+}
+
+/// Each window gives one of its values, in the long run as often as the value's share of the window's sum.
+#[test]
+fn stochastic_pooling_picks_by_size() {
+    let message = pooling(options(PoolMethod::Stochastic, 2, 2, 0));
+    let mut trial = Trial::of(&message).bottom([1, 1, 2, 4], [1.0, 3.0, 0.0, 0.0, 4.0, 0.0, 0.0, 0.0]).run().unwrap();
+    let mut threes = 0;
+    for _ in 0..800 {
+        trial.forward().unwrap();
+        let top = trial.top(0);
+        assert!([1.0, 3.0, 4.0].contains(&top[0]) && top[1] == 0.0, "{top:?}");
+        threes += usize::from(top[0] == 3.0);
+    }
+    assert!((250..350).contains(&threes), "{threes} of 800 with a share of 3/8");
+}
+
+#[test]
+fn stochastic_pooling_gives_the_expected_value_when_testing() {
+    let message = pooling(options(PoolMethod::Stochastic, 2, 2, 0));
+    let trial = Trial::of(&message).phase(Phase::Test).bottom([1, 1, 2, 3], [1.0, 3.0, 0.0, 4.0, 0.0, 0.0]);
+    assert_eq!(trial.run().unwrap().top(0), [26.0 / 8.0, 0.0]);
+}
+
+#[test]
+fn gradients_of_stochastic_pooling() {
+    let x: Vec<f32> = values(60, 4).iter().map(|value| value.abs() + 0.1).collect();
+    for phase in [Phase::Test, Phase::Train] {
+        let message = pooling(options(PoolMethod::Stochastic, 3, 2, 0));
+        let mut trial = Trial::of(&message).phase(phase).seed(4).bottom([1, 2, 5, 6], x.clone()).run().unwrap();
+        if phase == Phase::Test {
+            GradientCheck::default().run(&mut trial);
+            continue;
+        }
+        // Moving a value changes which one is picked; that its gradient goes to the one picked can be seen.
+        let top = trial.top(0);
+        trial.set_top_diff(0, &top);
+        trial.backward().unwrap();
+        let diff = trial.bottom_diff(0);
+        assert!(diff.iter().zip(&x).all(|(diff, x)| (diff / x - (diff / x).round()).abs() < 1e-5));
+        assert!((diff.iter().sum::<f32>() - top.iter().sum::<f32>()).abs() < 1e-4);
     }
 }

@@ -15,6 +15,7 @@ pub mod mvn;
 pub mod pool;
 pub mod prelu;
 pub mod rank;
+pub mod recurrent;
 pub mod reduce;
 pub mod reduction;
 pub mod softmax;

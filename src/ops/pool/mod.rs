@@ -1,4 +1,4 @@
-//! Pooling: each output is the largest or the mean value of a window of one plane.
+//! Pooling: each output is the largest, the mean or a random value of a window of one plane.
 //!
 //! Output (ph, pw) reads rows `ph·stride − pad .. + kernel` and the columns alike, clipped to the plane. MAX takes the first
 //! of equal values in scan order. AVE divides by the window's size clipped to the *padded* plane, so that padding counts as
@@ -6,6 +6,7 @@
 
 mod cpu;
 mod phases;
+mod stochastic;
 
 use crate::tensor::{Buffer, Device};
 
@@ -95,5 +96,38 @@ pub fn average_forward(device: Device, geometry: &Geometry, x: &Buffer, y: &Buff
 pub fn average_backward(device: Device, geometry: &Geometry, dy: &Buffer, dx: &Buffer) {
     match device {
         Device::Cpu => cpu::average_backward(geometry, &dy.host(), &mut dx.host_mut()),
+    }
+}
+
+/// y = a value of each window, picked with probability x / Σ x by a number of `draws` (0 to 1, one per output); `mask` says
+/// where it was. No padding. The gradient is [`max_backward`].
+pub fn stochastic_forward(
+    device: Device,
+    geometry: &Geometry,
+    x: &Buffer,
+    draws: &Buffer,
+    y: &Buffer,
+    mask: &mut Mask,
+) {
+    match device {
+        Device::Cpu => {
+            stochastic::forward(geometry, &x.host(), &draws.host(), &mut y.host_mut(), &mut mask.indices);
+        }
+    }
+}
+
+/// y = Σ x² / Σ x over each window, 0 where the sum is not above 0: what [`stochastic_forward`] gives on average.
+pub fn expected_forward(device: Device, geometry: &Geometry, x: &Buffer, y: &Buffer) {
+    match device {
+        Device::Cpu => stochastic::expected(geometry, &x.host(), &mut y.host_mut()),
+    }
+}
+
+/// The gradient of [`expected_forward`]: dx = Σ dy·(2x − y) / Σ x over the windows that hold the value.
+pub fn expected_backward(device: Device, geometry: &Geometry, x: &Buffer, y: &Buffer, dy: &Buffer, dx: &Buffer) {
+    match device {
+        Device::Cpu => {
+            stochastic::expected_backward(geometry, &x.host(), [&y.host(), &dy.host()], &mut dx.host_mut());
+        }
     }
 }

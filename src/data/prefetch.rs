@@ -52,15 +52,15 @@ impl<B: Send + 'static> Prefetch<B> {
     /// Hands the next batch to `read`, waiting for it if it must, and then takes it back.
     ///
     /// # Errors
-    /// When the batch could not be loaded; all calls after that fail too.
-    pub fn next(&self, read: impl FnOnce(&B)) -> Result<()> {
+    /// When the batch could not be loaded, and then all later calls fail too; or when `read` fails.
+    pub fn next(&self, read: impl FnOnce(&B) -> Result<()>) -> Result<()> {
         let ended = || Error::data("prefetch thread", "has ended; its error was reported before");
         let ends = self.ends.as_ref().ok_or_else(ended)?;
         let batch = ends.full.recv().map_err(|_| ended())??;
-        read(&batch);
+        let result = read(&batch);
         // The thread may have ended over a later batch: the reader learns of it when it comes to that batch.
         let _ = ends.empty.send(batch);
-        Ok(())
+        result
     }
 }
 
@@ -95,7 +95,11 @@ mod tests {
             });
         let prefetch = prefetch.unwrap();
         for expected in 1..20 {
-            prefetch.next(|batch| assert_eq!((batch[0], batch.capacity()), (expected, 8))).unwrap();
+            let check = |batch: &Vec<i32>| {
+                assert_eq!((batch[0], batch.capacity()), (expected, 8));
+                Ok(())
+            };
+            prefetch.next(check).unwrap();
         }
     }
 
@@ -109,10 +113,14 @@ mod tests {
         };
         let prefetch = Prefetch::start(vec![0; 4], load).unwrap();
         for expected in 1..3 {
-            prefetch.next(|batch| assert_eq!(*batch, expected)).unwrap();
+            let check = |batch: &i32| {
+                assert_eq!(*batch, expected);
+                Ok(())
+            };
+            prefetch.next(check).unwrap();
         }
-        assert_eq!(prefetch.next(|_| ()).unwrap_err().to_string(), "source: third");
-        assert!(prefetch.next(|_| ()).unwrap_err().to_string().contains("has ended"));
+        assert_eq!(prefetch.next(|_| Ok(())).unwrap_err().to_string(), "source: third");
+        assert!(prefetch.next(|_| Ok(())).unwrap_err().to_string().contains("has ended"));
     }
 
     #[test]

@@ -58,9 +58,9 @@ impl Layer for Accuracy {
             let message = format!("{} is more than there are classes ({classes})", self.top_k);
             return Err(Error::config("accuracy_param.top_k", message));
         }
-        io.set_top_shape(0, &Shape::scalar());
+        io.set_top_shape(0, &Shape::scalar())?;
         if io.tops.len() > 1 {
-            io.set_top_shape(1, &Shape::from([classes]));
+            io.set_top_shape(1, &Shape::from([classes]))?;
             self.labels_of_class.resize(classes);
         }
         Ok(())

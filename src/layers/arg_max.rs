@@ -67,7 +67,7 @@ impl Layer for ArgMax {
             return Err(Error::config("argmax_param.top_k", message));
         }
         self.scratch.reserve(self.axes.channels);
-        io.set_top_shape(0, &Shape::new(dims));
+        io.set_top_shape(0, &Shape::new(dims))?;
         Ok(())
     }
 

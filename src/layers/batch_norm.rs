@@ -98,7 +98,7 @@ impl Layer for BatchNorm {
             self.kept.resize(self.spans.count());
             self.sums.resize(channels);
         }
-        io.set_top_shape_like(0, 0);
+        io.set_top_shape_like(0, 0)?;
         Ok(())
     }
 

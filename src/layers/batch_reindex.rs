@@ -41,7 +41,7 @@ impl Layer for BatchReindex {
             dims.first_mut().ok_or_else(|| Error::shape("bottom 0 is a scalar; it needs images to choose from"))?;
         *first = count;
         self.length = x.count_from(1);
-        io.set_top_shape(0, &Shape::new(dims));
+        io.set_top_shape(0, &Shape::new(dims))?;
         Ok(())
     }
 

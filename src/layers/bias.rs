@@ -58,7 +58,7 @@ impl Layer for Bias {
     fn reshape(&mut self, io: &mut Io<'_>) -> Result<()> {
         self.spans = self.placement.spans(io.bottom(0).shape(), shifts(io).shape())?;
         self.sums.resize(self.spans.dim);
-        io.set_top_shape_like(0, 0);
+        io.set_top_shape_like(0, 0)?;
         Ok(())
     }
 

@@ -52,7 +52,7 @@ impl Layer for Concat {
         }
         let whole = Shape::new(dims);
         self.joints.set(&whole, axis, io.bottoms.iter().map(|&bottom| io.blobs[bottom].dim(axis)));
-        io.set_top_shape(0, &whole);
+        io.set_top_shape(0, &whole)?;
         if io.bottoms.len() == 1 {
             io.share_data(0, 0);
             io.share_diff(0, 0);

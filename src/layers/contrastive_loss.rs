@@ -49,7 +49,7 @@ impl Layer for ContrastiveLoss {
         }
         self.difference.resize(a.count());
         self.squares.resize(pairs);
-        io.set_top_shape(0, &Shape::scalar());
+        io.set_top_shape(0, &Shape::scalar())?;
         Ok(())
     }
 

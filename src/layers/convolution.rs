@@ -118,7 +118,7 @@ impl Layer for Convolution {
         check_count(&top, "the top")?;
         let top = Shape::new(top);
         for position in 0..io.tops.len() {
-            io.set_top_shape(position, &top);
+            io.set_top_shape(position, &top)?;
         }
         if self.op.as_ref().is_none_or(|op| *op.geometry() != geometry) {
             self.op = Some(conv::Convolution::new(geometry));

@@ -89,7 +89,7 @@ impl Layer for Crop {
         let x = io.bottom(0).shape().clone();
         let (starts, extents) = self.cut(&x, io.bottom(1).shape())?;
         self.list(&x, &starts, &extents);
-        io.set_top_shape(0, &Shape::new(extents));
+        io.set_top_shape(0, &Shape::new(extents))?;
         Ok(())
     }
 

@@ -103,18 +103,19 @@ impl Layer for Data {
     fn reshape(&mut self, io: &mut Io<'_>) -> Result<()> {
         // A reshape that another layer asked for must not undo the shape of the batch that is there.
         if io.top(0).shape().axes() != 4 {
-            set_shapes(io, self.running().shape);
+            set_shapes(io, self.running().shape)?;
         }
         Ok(())
     }
 
     fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
         self.running().prefetch.next(|batch| {
-            set_shapes(io, batch.shape);
+            set_shapes(io, batch.shape)?;
             io.top(0).data().host_mut().copy_from_slice(&batch.images);
             if io.tops.len() > 1 {
                 io.top(1).data().host_mut().copy_from_slice(&batch.labels);
             }
+            Ok(())
         })
     }
 
@@ -123,11 +124,12 @@ impl Layer for Data {
     }
 }
 
-fn set_shapes(io: &mut Io<'_>, shape: [usize; 4]) {
-    io.set_top_shape(0, &Shape::from(shape));
+fn set_shapes(io: &mut Io<'_>, shape: [usize; 4]) -> Result<()> {
+    io.set_top_shape(0, &Shape::from(shape))?;
     if io.tops.len() > 1 {
-        io.set_top_shape(1, &Shape::from([shape[0]]));
+        io.set_top_shape(1, &Shape::from([shape[0]]))?;
     }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -140,7 +140,7 @@ impl Layer for Deconvolution {
         self.spans = Spans { outer: geometry.images, dim: geometry.channels, inner: geometry.input_plane() };
         self.sums.resize(geometry.channels);
         for position in 0..io.tops.len() {
-            io.set_top_shape(position, &Shape::from(&top[..]));
+            io.set_top_shape(position, &Shape::from(&top[..]))?;
         }
         if self.op.as_ref().is_none_or(|op| *op.geometry() != geometry) {
             self.op = Some(Convolution::new(geometry));

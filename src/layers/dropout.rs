@@ -39,7 +39,7 @@ impl Dropout {
 
 impl Layer for Dropout {
     fn reshape(&mut self, io: &mut Io<'_>) -> Result<()> {
-        io.set_top_shape_like(0, 0);
+        io.set_top_shape_like(0, 0)?;
         if io.phase() == Phase::Train {
             self.mask.resize(io.bottom(0).count());
         }

@@ -87,7 +87,7 @@ fn for_each_top<T: Clone>(field: &str, values: &[T], tops: usize) -> Result<Vec<
 impl Layer for DummyData {
     fn reshape(&mut self, io: &mut Io<'_>) -> Result<()> {
         for (top, shape) in self.shapes.iter().enumerate() {
-            io.set_top_shape(top, shape);
+            io.set_top_shape(top, shape)?;
         }
         self.fill(io, true)
     }

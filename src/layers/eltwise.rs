@@ -88,7 +88,7 @@ impl Layer for Eltwise {
         if self.operation == EltwiseOp::Max {
             self.winners.resize(first.count());
         }
-        io.set_top_shape_like(0, 0);
+        io.set_top_shape_like(0, 0)?;
         Ok(())
     }
 

@@ -62,7 +62,7 @@ impl Layer for Embed {
         io.refuse_in_place()?;
         let mut dims = io.bottom(0).shape().dims().to_vec();
         dims.push(self.length);
-        io.set_top_shape(0, &Shape::new(dims));
+        io.set_top_shape(0, &Shape::new(dims))?;
         Ok(())
     }
 

@@ -38,7 +38,7 @@ impl Layer for EuclideanLoss {
             return Err(Error::shape(message));
         }
         self.difference.resize(a.count());
-        io.set_top_shape(0, &Shape::scalar());
+        io.set_top_shape(0, &Shape::scalar())?;
         Ok(())
     }
 

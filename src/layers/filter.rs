@@ -29,12 +29,13 @@ impl Filter {
     }
 
     /// Gives the tops shapes for `count` images.
-    fn shape_tops(io: &mut Io<'_>, count: usize) {
+    fn shape_tops(io: &mut Io<'_>, count: usize) -> Result<()> {
         for top in 0..io.tops.len() {
             let mut dims = io.bottom(top).shape().dims().to_vec();
             dims[0] = count;
-            io.set_top_shape(top, &Shape::new(dims));
+            io.set_top_shape(top, &Shape::new(dims))?;
         }
+        Ok(())
     }
 }
 
@@ -64,8 +65,7 @@ impl Layer for Filter {
         }
         // How many pass is known when the selector's values are; until then the tops have room for all.
         let count = if self.passed.is_empty() { images } else { self.passed.len().min(images) };
-        Filter::shape_tops(io, count);
-        Ok(())
+        Filter::shape_tops(io, count)
     }
 
     fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
@@ -73,7 +73,7 @@ impl Layer for Filter {
         let selector = io.bottom(io.tops.len()).data().host();
         self.passed.extend(selector.iter().enumerate().filter(|(_, value)| **value != 0.0).map(|(image, _)| image));
         drop(selector);
-        Filter::shape_tops(io, self.passed.len());
+        Filter::shape_tops(io, self.passed.len())?;
         for position in 0..io.tops.len() {
             let (bottom, top) = (io.bottom(position), io.top(position));
             let length = bottom.shape().count_from(1);

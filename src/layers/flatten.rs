@@ -42,7 +42,7 @@ impl Layer for Flatten {
         let mut dims = shape.dims()[..first].to_vec();
         dims.push(shape.dims()[first..=last].iter().product());
         dims.extend(&shape.dims()[last + 1..]);
-        io.set_top_shape(0, &Shape::new(dims));
+        io.set_top_shape(0, &Shape::new(dims))?;
         io.share_data(0, 0);
         io.share_diff(0, 0);
         Ok(())

@@ -41,7 +41,7 @@ impl Layer for HingeLoss {
         loss::check_batch(io)?;
         self.axes = loss::rows(io)?;
         self.margins.resize(io.bottom(0).count());
-        io.set_top_shape(0, &Shape::scalar());
+        io.set_top_shape(0, &Shape::scalar())?;
         Ok(())
     }
 

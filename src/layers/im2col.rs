@@ -81,7 +81,7 @@ impl Layer for Im2col {
         let mut dims = shape.dims()[..=self.channel_axis].to_vec();
         dims[self.channel_axis] *= axes.iter().map(|axis| axis.kernel).product::<usize>();
         dims.extend(axes.iter().filter_map(Axis::output));
-        io.set_top_shape(0, &Shape::new(dims));
+        io.set_top_shape(0, &Shape::new(dims))?;
         Ok(())
     }
 

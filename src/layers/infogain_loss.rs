@@ -92,9 +92,9 @@ impl Layer for InfogainLoss {
             let message = format!("the matrix has {values} values, {classes} classes need {classes}×{classes}");
             return Err(Error::shape(message));
         }
-        io.set_top_shape(0, &Shape::scalar());
+        io.set_top_shape(0, &Shape::scalar())?;
         if io.tops.len() > 1 {
-            io.set_top_shape(1, &shape);
+            io.set_top_shape(1, &shape)?;
         } else {
             self.probabilities.resize(shape.count());
         }

@@ -81,7 +81,7 @@ impl Layer for InnerProduct {
         self.count = bottom.count_before(axis);
         let mut top = bottom.dims()[..axis].to_vec();
         top.push(self.outputs);
-        io.set_top_shape(0, &Shape::new(top));
+        io.set_top_shape(0, &Shape::new(top))?;
         Ok(())
     }
 

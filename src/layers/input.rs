@@ -43,7 +43,7 @@ impl Layer for Input {
         if !self.is_shaped && !self.shapes.is_empty() {
             for top in 0..io.tops.len() {
                 let shape = self.shapes.get(top).unwrap_or(&self.shapes[0]).clone();
-                io.set_top_shape(top, &shape);
+                io.set_top_shape(top, &shape)?;
             }
         }
         self.is_shaped = true;

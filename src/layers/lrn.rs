@@ -58,7 +58,7 @@ impl Layer for Lrn {
         if self.region == NormRegion::AcrossChannels {
             self.ratio.resize(count);
         }
-        io.set_top_shape_like(0, 0);
+        io.set_top_shape_like(0, 0)?;
         Ok(())
     }
 

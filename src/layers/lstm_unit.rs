@@ -57,8 +57,8 @@ impl Layer for LstmUnit {
         for (buffer, position) in self.unused.iter_mut().zip([0, 1]) {
             buffer.resize(io.bottom(position).count());
         }
-        io.set_top_shape_like(0, 0);
-        io.set_top_shape_like(1, 0);
+        io.set_top_shape_like(0, 0)?;
+        io.set_top_shape_like(1, 0)?;
         Ok(())
     }
 

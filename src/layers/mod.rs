@@ -76,7 +76,7 @@ use crate::{
     error::{Error, Result},
     proto::{BlobShape, FillerParameter, LayerParameter, ParamSpec, Phase},
     rng::{SharedRandom, fill},
-    tensor::{Blob, Device, Shape},
+    tensor::{Blob, Device, MOST_VALUES, Room, Shape},
 };
 
 /// One step of a net: computes tops from bottoms, and the gradients of bottoms and parameters from those of the tops.
@@ -134,6 +134,8 @@ pub struct Context {
     pub phase: Phase,
     /// Caffe's one random engine, which fillers, dropout and data layers draw from.
     pub random: SharedRandom,
+    /// The memory that the net may take.
+    pub room: Room,
     /// The folder of the file that describes the net; relative paths that do not exist from here mean that folder.
     pub base: Option<PathBuf>,
 }
@@ -162,9 +164,11 @@ impl<'a> Setup<'a> {
     /// `field` names the filler in messages, for example `convolution_param.weight_filler`.
     ///
     /// # Errors
-    /// When the filler does not exist or cannot fill this shape, or the message's blob has another number of values.
+    /// When the filler does not exist or cannot fill this shape, the memory does not suffice, or the message's blob has another number of values.
     pub fn add_parameter(&mut self, shape: Shape, filler: &FillerParameter, field: &str) -> Result<()> {
         let index = self.parameters.len();
+        let room = self.context.room;
+        room.check(&shape).map_err(|why| Error::shape(format!("parameter {index} ({shape}): {why}")))?;
         let blob = Blob::new(shape);
         if self.layer.blobs.is_empty() {
             fill(filler, blob.shape(), &mut blob.data().host_mut(), &mut self.context.random.lock(), field)?;
@@ -276,18 +280,26 @@ impl Io<'_> {
     }
 
     /// Gives a top its shape.
-    pub fn set_top_shape(&mut self, position: usize, shape: &Shape) {
+    ///
+    /// # Errors
+    /// When a blob of this shape cannot be.
+    pub fn set_top_shape(&mut self, position: usize, shape: &Shape) -> Result<()> {
         let top = &mut self.blobs[self.tops[position]];
         if top.shape() != shape {
+            self.context.room.check(shape).map_err(|why| Error::shape(format!("top {position} ({shape}): {why}")))?;
             top.reshape(shape);
             self.reshaped = true;
         }
+        Ok(())
     }
 
     /// Gives a top the shape of a bottom.
-    pub fn set_top_shape_like(&mut self, position: usize, bottom: usize) {
+    ///
+    /// # Errors
+    /// When a blob of this shape cannot be.
+    pub fn set_top_shape_like(&mut self, position: usize, bottom: usize) -> Result<()> {
         let shape = self.bottom(bottom).shape().clone();
-        self.set_top_shape(position, &shape);
+        self.set_top_shape(position, &shape)
     }
 
     /// Makes the top's data the bottom's memory (Split, Flatten, Reshape): nothing is copied, forward has nothing to do.
@@ -318,6 +330,3 @@ fn dims_of(shape: &BlobShape, field: &str) -> Result<Shape> {
         _ => Err(Error::config(field, format!("{} has more than {MOST_VALUES} values", Shape::new(dims)))),
     }
 }
-
-/// Values of the largest blob that Caffe allows.
-const MOST_VALUES: usize = i32::MAX as usize;

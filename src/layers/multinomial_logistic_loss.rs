@@ -35,7 +35,7 @@ impl Layer for MultinomialLogisticLoss {
         io.refuse_in_place()?;
         loss::check_batch(io)?;
         self.axes = loss::rows(io)?;
-        io.set_top_shape(0, &Shape::scalar());
+        io.set_top_shape(0, &Shape::scalar())?;
         Ok(())
     }
 

@@ -46,7 +46,7 @@ impl Layer for Mvn {
         }
         let dims = [0, 1, 2, 3].map(|axis| shape.legacy(axis));
         self.deviations.resize(if self.options.across_channels() { dims[0] } else { dims[0] * dims[1] });
-        io.set_top_shape(0, &Shape::from(dims));
+        io.set_top_shape(0, &Shape::from(dims))?;
         Ok(())
     }
 

@@ -20,7 +20,7 @@ impl Neuron {
 
 impl Layer for Neuron {
     fn reshape(&mut self, io: &mut Io<'_>) -> Result<()> {
-        io.set_top_shape_like(0, 0);
+        io.set_top_shape_like(0, 0)?;
         Ok(())
     }
 

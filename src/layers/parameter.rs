@@ -45,7 +45,7 @@ impl Layer for Parameter {
     }
 
     fn reshape(&mut self, io: &mut Io<'_>) -> Result<()> {
-        io.set_top_shape(0, &self.shape);
+        io.set_top_shape(0, &self.shape)?;
         Ok(())
     }
 

@@ -154,7 +154,7 @@ impl Layer for Pooling {
             Geometry { planes: images * channels, height: self.axis(height, 0)?, width: self.axis(width, 1)? };
         let shape = Shape::from([images, channels, geometry.height.output, geometry.width.output]);
         for top in 0..io.tops.len() {
-            io.set_top_shape(top, &shape);
+            io.set_top_shape(top, &shape)?;
         }
         self.pooler.reshape(geometry);
         Ok(())

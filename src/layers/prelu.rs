@@ -62,7 +62,7 @@ impl Layer for Prelu {
         if io.bottoms == io.tops {
             self.kept.resize(shape.count());
         }
-        io.set_top_shape_like(0, 0);
+        io.set_top_shape_like(0, 0)?;
         Ok(())
     }
 

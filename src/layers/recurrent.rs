@@ -5,7 +5,7 @@
 
 use crate::{
     error::{Error, Result},
-    layers::{Io, MOST_VALUES, Setup},
+    layers::{Io, Setup},
     ops::{
         elementwise,
         gemm::{self, Gemm},
@@ -13,7 +13,7 @@ use crate::{
     },
     proto::{FillerParameter, LayerParameter, RecurrentParameter},
     rng,
-    tensor::{Blob, Buffer, Shape},
+    tensor::{Blob, Buffer, MOST_VALUES, Shape},
 };
 
 /// Positions of the parameters that both layers have: weights and bias of x; then, if there is a static input, its weights.
@@ -239,9 +239,9 @@ impl Recurrence {
             self.fixed.resize(sizes.streams * self.width);
             self.fixed_diff.resize(sizes.streams * self.width);
         }
-        io.set_top_shape(0, &Shape::from([sizes.steps, sizes.streams, self.hidden]));
+        io.set_top_shape(0, &Shape::from([sizes.steps, sizes.streams, self.hidden]))?;
         for position in 1..io.tops.len() {
-            io.set_top_shape(position, &state);
+            io.set_top_shape(position, &state)?;
         }
         Ok(begins_anew)
     }

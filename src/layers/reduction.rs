@@ -47,7 +47,7 @@ impl Layer for Reduction {
         let mean = self.options.operation() == ReductionOp::Mean;
         self.factor = self.options.coeff() / if mean { shape.count_from(axis) as f32 } else { 1.0 };
         let top = Shape::from(&shape.dims()[..axis]);
-        io.set_top_shape(0, &top);
+        io.set_top_shape(0, &top)?;
         Ok(())
     }
 

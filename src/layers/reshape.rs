@@ -100,7 +100,7 @@ impl Layer for Reshape {
     fn reshape(&mut self, io: &mut Io<'_>) -> Result<()> {
         io.refuse_in_place()?;
         let shape = self.shape_for(io.bottom(0).shape())?;
-        io.set_top_shape(0, &shape);
+        io.set_top_shape(0, &shape)?;
         io.share_data(0, 0);
         io.share_diff(0, 0);
         Ok(())

@@ -50,7 +50,7 @@ impl Layer for SigmoidCrossEntropyLoss {
             let (x, targets) = (x.shape(), targets.shape());
             return Err(Error::shape(format!("{x} values need as many targets; bottom 1 has shape {targets}")));
         }
-        io.set_top_shape(0, &Shape::scalar());
+        io.set_top_shape(0, &Shape::scalar())?;
         Ok(())
     }
 

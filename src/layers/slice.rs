@@ -66,7 +66,7 @@ impl Layer for Slice {
         for (position, &extent) in extents.iter().enumerate() {
             let mut dims = whole.dims().to_vec();
             dims[axis] = extent;
-            io.set_top_shape(position, &Shape::new(dims));
+            io.set_top_shape(position, &Shape::new(dims))?;
         }
         if io.tops.len() == 1 {
             io.share_data(0, 0);

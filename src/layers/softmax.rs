@@ -34,7 +34,7 @@ impl Layer for Softmax {
     fn reshape(&mut self, io: &mut Io<'_>) -> Result<()> {
         let shape = io.bottom(0).shape();
         self.axes = Axes::new(shape, shape.axis(self.axis, "softmax_param.axis")?);
-        io.set_top_shape_like(0, 0);
+        io.set_top_shape_like(0, 0)?;
         Ok(())
     }
 

@@ -58,9 +58,9 @@ impl Layer for SoftmaxWithLoss {
         self.axes = Axes::new(&shape, shape.axis(self.axis, "softmax_param.axis")?);
         loss::check_batch(io)?;
         loss::check_labels(io, self.axes)?;
-        io.set_top_shape(0, &Shape::scalar());
+        io.set_top_shape(0, &Shape::scalar())?;
         if io.tops.len() > 1 {
-            io.set_top_shape(1, &shape);
+            io.set_top_shape(1, &shape)?;
         } else {
             self.probabilities.resize(shape.count());
         }

@@ -27,7 +27,7 @@ impl Layer for Split {
     fn reshape(&mut self, io: &mut Io<'_>) -> Result<()> {
         io.refuse_in_place()?;
         for top in 0..io.tops.len() {
-            io.set_top_shape_like(top, 0);
+            io.set_top_shape_like(top, 0)?;
             io.share_data(top, 0);
         }
         Ok(())

@@ -112,7 +112,10 @@ impl Layer for Spp {
         self.levels.iter_mut().for_each(|level| level.runs.to.step = total);
         self.part.resize(io.bottom(0).count());
         let single = self.levels.len() == 1;
-        io.set_top_shape(0, &if single { Shape::from([images, channels, 1, 1]) } else { Shape::from([images, total]) });
+        io.set_top_shape(
+            0,
+            &if single { Shape::from([images, channels, 1, 1]) } else { Shape::from([images, total]) },
+        )?;
         Ok(())
     }
 

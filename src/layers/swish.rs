@@ -38,7 +38,7 @@ impl Swish {
 impl Layer for Swish {
     fn reshape(&mut self, io: &mut Io<'_>) -> Result<()> {
         self.sigmoid.resize(io.bottom(0).count());
-        io.set_top_shape_like(0, 0);
+        io.set_top_shape_like(0, 0)?;
         Ok(())
     }
 

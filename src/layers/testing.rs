@@ -13,7 +13,7 @@ use crate::{
     layers::{Context, Io, Layer, Setup, layer_type},
     proto::{LayerParameter, ParamSpec, Phase},
     rng::{Random, SharedRandom},
-    tensor::{Blob, Device, Shape},
+    tensor::{Blob, Device, Room, Shape},
 };
 
 /// What a trial is made of; [`run`](TrialBuilder::run) makes it.
@@ -79,8 +79,13 @@ impl TrialBuilder {
 
     /// Sets the layer up and reshapes it.
     pub(crate) fn build(self) -> Result<Trial> {
-        let context =
-            Context { device: Device::Cpu, phase: self.phase, random: SharedRandom::new(self.seed), base: None };
+        let context = Context {
+            device: Device::Cpu,
+            phase: self.phase,
+            random: SharedRandom::new(self.seed),
+            room: Room::of_bytes(1 << 30),
+            base: None,
+        };
         let mut blobs: Vec<Blob> = self.bottoms.iter().map(|(shape, values)| blob(shape, values)).collect();
         let bottoms: Vec<usize> = (0..blobs.len()).collect();
         let fresh = self.tops - usize::from(self.in_place);

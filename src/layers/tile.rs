@@ -54,7 +54,7 @@ impl Layer for Tile {
             return Err(Error::config("tile_param.tiles", format!("{} times {shape} is too much", self.tiles)));
         }
         dims[axis] *= self.tiles;
-        io.set_top_shape(0, &Shape::new(dims));
+        io.set_top_shape(0, &Shape::new(dims))?;
         Ok(())
     }
 

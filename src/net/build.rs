@@ -12,7 +12,7 @@ use crate::{
     proto::{LayerParameter, NetParameter, ParamSpec, Phase},
     prototxt::{number::stream, print_net},
     rng::SharedRandom,
-    tensor::{Blob, Device, Shape},
+    tensor::{Blob, Buffer, Device, Room, Shape},
 };
 
 impl Net {
@@ -22,6 +22,14 @@ impl Net {
     /// # Errors
     /// When a layer is unknown, wrongly wired, or its options or shapes cannot be right; the message names file, line and layer.
     pub fn new(net: &NetParameter, file: &str, random: SharedRandom) -> Result<Self> {
+        Net::within(Room::of_this_machine(), net, file, random)
+    }
+
+    /// Builds a net that takes no more memory than this.
+    ///
+    /// # Errors
+    /// As [`new`](Net::new).
+    pub fn within(room: Room, net: &NetParameter, file: &str, random: SharedRandom) -> Result<Self> {
         let filtered = filter(net, file)?;
         let mut message = insert_splits(&filtered, file)?;
         let phase = message.state.as_ref().map_or(Phase::Test, |state| state.phase());
@@ -30,7 +38,7 @@ impl Net {
         }
         info!("Initializing net from parameters: \n{}", print_net(&filtered));
         let graph = Graph::new(&message.layer, file)?;
-        let context = Context { device: Device::default(), phase, random, base: base_of(file) };
+        let context = Context { device: Device::default(), phase, random, room, base: base_of(file) };
         let mut builder = Builder {
             context,
             file,
@@ -38,6 +46,7 @@ impl Net {
             blobs: graph.blobs.iter().map(|_| Blob::default()).collect(),
             parameters: Parameters::default(),
             bytes: 0,
+            held: 0,
             nodes: Vec::new(),
         };
         for (layer, wires) in message.layer.iter().zip(&graph.layers) {
@@ -59,6 +68,8 @@ struct Builder<'a> {
     parameters: Parameters,
     /// Bytes of all tops so far, as Caffe counts them.
     bytes: usize,
+    /// Bytes of all blobs and parameters so far.
+    held: usize,
     nodes: Vec<Node>,
 }
 
@@ -99,12 +110,28 @@ impl Builder<'_> {
         };
         let mut io = node_io(&node.bottoms, &node.tops, &node.parameters, &mut self.blobs, &self.context);
         node.layer.reshape(&mut io)?;
+        self.hold(&node)?;
         info!("Setting up {name}");
         self.log_shapes(&node);
         self.parameters.add_layer(name, node.parameters.clone(), &specs)?;
         node.fill_loss_diffs(&self.blobs);
         self.nodes.push(node);
         Ok(())
+    }
+
+    /// Counts the memory of a layer's parameters and tops, those that share a bottom's memory left out.
+    fn hold(&mut self, node: &Node) -> Result<()> {
+        let bottoms = || node.bottoms.iter().map(|&bottom| &self.blobs[bottom]);
+        let own = |mine: &Buffer, of: fn(&Blob) -> &Buffer| {
+            if bottoms().any(|bottom| of(bottom).is_same(mine)) { 0 } else { mine.len() }
+        };
+        let tops = node.tops.iter().map(|&top| &self.blobs[top]);
+        let values: usize = tops.map(|top| own(top.data(), Blob::data) + own(top.diff(), Blob::diff)).sum();
+        let parameters: usize = node.parameters.iter().map(|blob| 2 * blob.count()).sum();
+        self.held += (values + parameters) * size_of::<f32>();
+        let why =
+            |why| Error::shape(format!("the net up to this layer is too large: {why}; a smaller batch takes less"));
+        self.context.room.check_bytes(self.held).map_err(why)
     }
 
     fn log_shapes(&mut self, node: &Node) {

@@ -203,7 +203,7 @@ mod tests {
 
     /// Every filler, bit for bit, in the order in which Caffe set up this net.
     #[test]
-    fn initial_weights_are_caffes() {
+    fn golden_initial_weights() {
         for (seed, file) in [
             (1, include_bytes!("../../tests/golden/fillers/seed_1.caffemodel").as_slice()),
             (20_261_121, include_bytes!("../../tests/golden/fillers/seed_20261121.caffemodel")),

@@ -8,9 +8,11 @@ mod blob;
 mod buffer;
 mod device;
 mod message;
+mod room;
 mod shape;
 
 pub use blob::Blob;
 pub use buffer::{Buffer, HostMut, HostRef};
 pub use device::Device;
+pub use room::{MOST_VALUES, Room};
 pub use shape::Shape;

@@ -9,8 +9,7 @@
 
 use crate::{
     error::{Error, Result},
-    layers::{Io, Layer},
-    ops::{elementwise, movement, movement::Move},
+    layers::{Io, Layer, cut::Cut},
     proto::{CropParameter, LayerParameter},
     tensor::Shape,
 };
@@ -18,12 +17,7 @@ use crate::{
 /// The layer; see the module's text.
 pub struct Crop {
     options: CropParameter,
-    /// Values of a run along the last axis.
-    length: usize,
-    /// From x to y.
-    moves: Vec<Move>,
-    /// From y to x.
-    back: Vec<Move>,
+    cut: Cut,
 }
 
 impl Crop {
@@ -33,11 +27,11 @@ impl Crop {
     /// None: they are checked against the bottoms' shapes.
     pub fn new_layer(layer: &LayerParameter) -> Result<Box<dyn Layer>> {
         let options = layer.crop_param.clone().unwrap_or_default();
-        Ok(Box::new(Crop { options, length: 0, moves: Vec::new(), back: Vec::new() }))
+        Ok(Box::new(Crop { options, cut: Cut::default() }))
     }
 
     /// Where the cut begins, and how much is cut out, along each axis.
-    fn cut(&self, x: &Shape, size: &Shape) -> Result<(Vec<usize>, Vec<usize>)> {
+    fn window(&self, x: &Shape, size: &Shape) -> Result<(Vec<usize>, Vec<usize>)> {
         let first = x.axis(self.options.axis(), "crop_param.axis")?;
         let offsets = &self.options.offset;
         if offsets.len() > 1 && offsets.len() != x.axes() - first {
@@ -63,46 +57,26 @@ impl Crop {
         }
         Ok((starts, extents))
     }
-
-    /// Lists the runs along the last axis.
-    fn list(&mut self, x: &Shape, starts: &[usize], extents: &[usize]) {
-        let last = extents.len() - 1;
-        self.length = extents[last];
-        let runs: usize = extents[..last].iter().product();
-        self.moves = (0..runs)
-            .map(|run| {
-                let (mut rest, mut source) = (run, starts[last]);
-                for axis in (0..last).rev() {
-                    source += (starts[axis] + rest % extents[axis]) * x.count_from(axis + 1);
-                    rest /= extents[axis];
-                }
-                (source, run * self.length)
-            })
-            .collect();
-        self.back = self.moves.iter().map(|&(source, place)| (place, source)).collect();
-    }
 }
 
 impl Layer for Crop {
     fn reshape(&mut self, io: &mut Io<'_>) -> Result<()> {
         io.refuse_in_place()?;
         let x = io.bottom(0).shape().clone();
-        let (starts, extents) = self.cut(&x, io.bottom(1).shape())?;
-        self.list(&x, &starts, &extents);
+        let (starts, extents) = self.window(&x, io.bottom(1).shape())?;
+        self.cut.set(&x, &starts, &extents);
         io.set_top_shape(0, &Shape::new(extents))?;
         Ok(())
     }
 
     fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
-        movement::copy_listed(io.device(), self.length, &self.moves, io.bottom(0).data(), io.top(0).data());
+        self.cut.take(io.device(), io.bottom(0).data(), io.top(0).data());
         Ok(())
     }
 
     fn backward(&mut self, io: &mut Io<'_>) -> Result<()> {
         if io.wants_bottom_gradient(0) {
-            let dx = io.bottom(0).diff();
-            elementwise::fill(io.device(), 0.0, dx);
-            movement::copy_listed(io.device(), self.length, &self.back, io.top(0).diff(), dx);
+            self.cut.put(io.device(), io.top(0).diff(), io.bottom(0).diff());
         }
         Ok(())
     }

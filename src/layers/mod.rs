@@ -6,6 +6,7 @@
 mod abs_val;
 mod accuracy;
 mod arg_max;
+mod axpy;
 mod batch_norm;
 mod batch_reindex;
 mod bias;
@@ -15,8 +16,11 @@ mod concat;
 mod contrastive_loss;
 mod convolution;
 mod crop;
+mod crop_center;
+mod cut;
 mod data;
 mod deconvolution;
+mod depthwise;
 mod dropout;
 mod dummy_data;
 mod eltwise;
@@ -31,6 +35,7 @@ mod im2col;
 mod infogain_loss;
 mod inner_product;
 mod input;
+mod interp;
 mod joints;
 mod log;
 mod loss;
@@ -40,16 +45,23 @@ mod lstm_unit;
 mod multinomial_logistic_loss;
 mod mvn;
 mod neuron;
+mod normalize;
 mod parameter;
+mod permute;
 mod pooling;
 mod power;
 mod prelu;
+mod psroi_pooling;
 mod recurrent;
 mod reduction;
+mod regions;
 mod relu;
+mod relu6;
 mod reshape;
 mod rnn;
+mod roi_pooling;
 mod scale;
+mod shuffle_channel;
 mod sigmoid;
 mod sigmoid_cross_entropy_loss;
 mod silence;
@@ -59,6 +71,7 @@ mod softmax_with_loss;
 mod spans;
 mod split;
 mod spp;
+mod stochastic_depth;
 mod swish;
 mod table;
 mod tanh;
@@ -67,6 +80,7 @@ mod tanh;
 mod testing;
 mod threshold;
 mod tile;
+mod upsample;
 
 use std::path::PathBuf;
 
@@ -324,6 +338,14 @@ fn dims_of(shape: &BlobShape, field: &str) -> Result<Shape> {
     let dim =
         |&dim: &i64| usize::try_from(dim).map_err(|_| Error::config(field, format!("must not be negative, is {dim}")));
     let dims = shape.dim.iter().map(dim).collect::<Result<Vec<_>>>()?;
+    shape_within(dims, field)
+}
+
+/// A shape, if a blob may have it.
+///
+/// # Errors
+/// When the blob would be larger than Caffe allows; `field` names the options that lead to it.
+fn shape_within(dims: Vec<usize>, field: &str) -> Result<Shape> {
     let count = dims.iter().try_fold(1usize, |count, &dim| count.checked_mul(dim));
     match count {
         Some(count) if count <= MOST_VALUES => Ok(Shape::new(dims)),

@@ -49,11 +49,13 @@ const FORKS: &[(&str, Table)] = &[
             "ap_version", "eval_type", "plateau_winsize", "show_per_class_result",
         ]),
         ("LayerParameter", &[
-            "annotated_data_param", "detection_evaluate_param", "detection_output_param", "multibox_loss_param",
-            "norm_param", "permute_param", "prior_box_param", "video_data_param",
+            "annotated_data_param", "detection_evaluate_param", "multibox_loss_param", "video_data_param",
         ]),
         ("TransformationParameter", &[
             "crop_h", "crop_w", "distort_param", "emit_constraint", "expand_param", "noise_param", "resize_param",
+        ]),
+        ("SaveOutputParameter", &[
+            "resize_param",
         ]),
     ]),
     ("NVIDIA Caffe", &[
@@ -151,24 +153,26 @@ const FORKS: &[(&str, Table)] = &[
         ("ReLUParameter", &[
             "fuse",
         ]),
+        ("ROIPoolingParameter", &[
+            "pooled_size",
+        ]),
         ("ReshapeParameter", &[
             "pixelshuffler",
         ]),
     ]),
     ("the Faster R-CNN and R-FCN forks", &[
         ("LayerParameter", &[
-            "box_annotator_ohem_param", "psroi_pooling_param", "roi_pooling_param", "smooth_l1_loss_param",
+            "box_annotator_ohem_param", "smooth_l1_loss_param",
         ]),
     ]),
     ("segmentation forks (SegNet, DeepLab, PSPNet)", &[
         ("LayerParameter", &[
-            "bn_param", "dense_image_data_param", "interp_param", "seg_accuracy_param", "unpooling_param",
-            "upsample_param",
+            "bn_param", "dense_image_data_param", "seg_accuracy_param", "unpooling_param",
         ]),
     ]),
     ("ShuffleNet forks", &[
         ("LayerParameter", &[
-            "depthwise_conv_param", "shuffle_channel_param",
+            "depthwise_conv_param",
         ]),
     ]),
 ];

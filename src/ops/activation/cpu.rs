@@ -23,6 +23,10 @@ pub(super) fn forward(function: Activation, x: &Buffer, y: &Buffer) {
         Activation::Power { power, scale, shift } => power_forward(power, scale, shift, x, y),
         Activation::Relu { negative_slope: 0.0 } => map(x, y, move |x| if x < 0.0 { 0.0 } else { x }),
         Activation::Relu { negative_slope } => map(x, y, move |x| if x < 0.0 { negative_slope * x } else { x }),
+        Activation::Relu6 => map(x, y, move |x| {
+            let x = if x > 6.0 { 6.0 } else { x };
+            if x < 0.0 { 0.0 } else { x }
+        }),
         Activation::Sigmoid => map(x, y, math::sigmoid),
         Activation::TanH => map(x, y, math::tanh),
         Activation::Threshold { threshold } => map(x, y, move |x| if x > threshold { 1.0 } else { 0.0 }),
@@ -47,6 +51,7 @@ pub(super) fn backward(function: Activation, x: &Buffer, y: &Buffer, dy: &Buffer
         Activation::Relu { negative_slope } => {
             map2(x, dy, dx, move |x, dy| dy * if x > 0.0 { 1.0 } else { negative_slope });
         }
+        Activation::Relu6 => map2(x, dy, dx, move |x, dy| dy * if x > 0.0 && x < 6.0 { 1.0 } else { 0.0 }),
         Activation::Sigmoid => map2(y, dy, dx, move |y, dy| dy * y * (1.0 - y)),
         Activation::TanH => map2(y, dy, dx, move |y, dy| dy * (1.0 - y * y)),
         Activation::Threshold { .. } => fill(0.0, dx),

@@ -55,6 +55,8 @@ pub enum Activation {
         /// The slope below 0; 0 in the plain function.
         negative_slope: f32,
     },
+    /// x, held between 0 and 6.
+    Relu6,
     /// 1 / (1 + e⁻ˣ).
     Sigmoid,
     /// The hyperbolic tangent.

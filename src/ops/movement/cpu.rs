@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{Move, Runs};
+use super::{Move, Permutation, Runs};
 use crate::ops::{elementwise::cpu::CHUNK, vector::widest};
 
 pub(super) fn copy_runs(runs: Runs, from: &[f32], to: &mut [f32]) {
@@ -64,6 +64,28 @@ pub(super) fn scatter(table: &[u32], length: usize, from: &[f32], to: &mut [f32]
             if let Some(to) = to.get_mut(place as usize) {
                 *to += value;
             }
+        }
+    });
+}
+
+pub(super) fn permute(permutation: &Permutation, from: &[f32], to: &mut [f32]) {
+    let Permutation { dims, steps } = permutation;
+    let (Some((&length, outer)), Some(&step)) = (dims.split_last(), steps.last()) else {
+        return to.copy_from_slice(from);
+    };
+    if to.is_empty() {
+        return;
+    }
+    to.par_chunks_mut(length).enumerate().with_min_len(CHUNK.div_ceil(length)).for_each(|(row, to)| {
+        let (mut rest, mut source) = (row, 0);
+        for (dim, step) in outer.iter().zip(steps).rev() {
+            source += rest % dim * step;
+            rest /= dim;
+        }
+        if step == 1 {
+            to.copy_from_slice(&from[source..source + length]);
+        } else {
+            to.iter_mut().zip(from[source..].iter().step_by(step)).for_each(|(to, from)| *to = *from);
         }
     });
 }

@@ -73,3 +73,28 @@ pub fn scatter(device: Device, table: &[u32], length: usize, from: &Buffer, to: 
         Device::Cpu => cpu::scatter(table, length, &from.host(), &mut to.host_mut()),
     }
 }
+
+/// Axes in another order: result axis i is axis `order[i]` of the source.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Permutation {
+    /// The result's dimensions.
+    dims: Vec<usize>,
+    /// For each axis of the result, the distance of neighbours in the source.
+    steps: Vec<usize>,
+}
+
+impl Permutation {
+    /// The permutation of a source with these dimensions; `order` names each axis once.
+    pub fn new(source: &[usize], order: &[usize]) -> Self {
+        let step = |axis: usize| source[axis + 1..].iter().product::<usize>();
+        let (dims, steps) = order.iter().map(|&axis| (source[axis], step(axis))).unzip();
+        Permutation { dims, steps }
+    }
+}
+
+/// Copies the values in the permutation's order.
+pub fn permute(device: Device, permutation: &Permutation, from: &Buffer, to: &Buffer) {
+    match device {
+        Device::Cpu => cpu::permute(permutation, &from.host(), &mut to.host_mut()),
+    }
+}

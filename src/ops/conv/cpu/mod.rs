@@ -1,10 +1,12 @@
 //! Convolution on the host: the shared core of [`crate::ops::gemm`] with packers that read images.
 
 mod correlate;
+mod depthwise;
 mod plan;
 mod weights;
 
 use correlate::{Correlation, correlate};
+use depthwise::Depthwise;
 use plan::Plan;
 use weights::WeightGradient;
 
@@ -20,6 +22,8 @@ pub(super) struct Workspace {
     /// Weights as the backward direction reads them, phase after phase.
     turned: Vec<f32>,
     gradient: WeightGradient,
+    /// Goes before all of these where every channel has a filter of its own.
+    depthwise: Option<Depthwise>,
 }
 
 impl Workspace {
@@ -29,7 +33,8 @@ impl Workspace {
         let (grid, phases) = geometry::backward(geometry);
         let backward = Plan::new(geometry.images, geometry.outputs / geometry.groups, grid, phases);
         let gradient = WeightGradient::new(kernel, geometry, &forward);
-        Workspace { kernel, forward, backward, turned: Vec::new(), gradient }
+        let depthwise = Depthwise::new(geometry);
+        Workspace { kernel, forward, backward, turned: Vec::new(), gradient, depthwise }
     }
 }
 
@@ -42,6 +47,9 @@ pub(super) fn forward(
     bias: Option<&[f32]>,
     top: &mut [f32],
 ) {
+    if let Some(depthwise) = &workspace.depthwise {
+        return depthwise.forward(bottom, weights, bias, top);
+    }
     let Geometry { channels, outputs, groups, .. } = *geometry;
     let sizes = Correlation { source_channels: channels, result_channels: outputs, groups };
     correlate(workspace.kernel, &workspace.forward, sizes, bottom, &[weights], bias, top);
@@ -56,6 +64,9 @@ pub(super) fn backward_bottom(
     bias: Option<&[f32]>,
     bottom_diff: &mut [f32],
 ) {
+    if let Some(depthwise) = &workspace.depthwise {
+        return depthwise.backward_bottom(top_diff, weights, bias, bottom_diff);
+    }
     let Geometry { channels, outputs, groups, .. } = *geometry;
     let Workspace { kernel, backward, turned, .. } = workspace;
     turned.resize(weights.len(), 0.0);
@@ -96,6 +107,9 @@ pub(super) fn backward_weights(
     top_diff: &[f32],
     weights_diff: &mut [f32],
 ) {
+    if let Some(depthwise) = &mut workspace.depthwise {
+        return depthwise.backward_weights(bottom, top_diff, weights_diff);
+    }
     workspace.gradient.compute(&workspace.forward, geometry, bottom, top_diff);
     workspace.gradient.add_to(geometry, weights_diff);
 }

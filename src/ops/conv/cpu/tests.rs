@@ -151,3 +151,48 @@ fn any_number_of_threads_gives_the_same_bits() {
     let one = run(1);
     assert!(one == run(2) && one == run(5));
 }
+
+fn depthwise(images: usize, channels: usize, axes: Vec<Axis>) -> Geometry {
+    Geometry { images, channels, outputs: channels, groups: channels, axes }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_filter_for_each_channel_agrees_with_the_definition(images in 1usize..7, channels in 1usize..6, axes in axes(2, 20)) {
+        check(&depthwise(images, channels, axes));
+    }
+}
+
+/// Grids that would be much larger than the source take the general way.
+#[test]
+fn only_grids_near_the_source_are_laid_out() {
+    let axis = Axis { input: 8, kernel: 3, stride: 1, pad: 1, dilation: 1 };
+    let near = |axis| Depthwise::new(&depthwise(1, 2, vec![axis; 2])).is_some();
+    assert!(near(axis) && near(Axis { stride: 2, ..axis }) && near(Axis { input: 1, ..axis }));
+    assert!(
+        !near(Axis { pad: 1 << 40, stride: 1 << 40, ..axis })
+            && !near(Axis { dilation: 1 << 30, pad: 1 << 30, ..axis })
+    );
+    assert!(Depthwise::new(&square(1, 2, 2, axis)).is_none());
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits_with_a_filter_for_each_channel() {
+    let geometry = depthwise(9, 20, vec![Axis { input: 33, kernel: 3, stride: 1, pad: 1, dilation: 1 }; 2]);
+    let bottom = noise(geometry.images * geometry.channels * geometry.input_plane(), 1);
+    let run = |threads| {
+        let mut workspace = Workspace::new(Kernel::get(), &geometry);
+        let (mut top, mut weights) = (vec![0.0; bottom.len()], noise(geometry.outputs * 9, 2));
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            forward(&mut workspace, &geometry, &bottom, &weights, None, &mut top);
+            backward_weights(&mut workspace, &geometry, &bottom, &top, &mut weights);
+            backward_bottom(&mut workspace, &geometry, &top.clone(), &weights, None, &mut top);
+        });
+        (top, weights)
+    };
+    let one = run(1);
+    assert!(one == run(2) && one == run(5));
+}

@@ -5,15 +5,20 @@
 
 pub mod batch;
 pub mod datasets;
+pub mod image_list;
+mod jpeg;
 pub mod leveldb;
 pub mod lmdb;
 pub mod paths;
 pub mod picture;
 pub mod prefetch;
 pub mod record;
+mod resize;
 pub mod source;
 pub mod synthetic;
 pub mod transform;
+pub mod window_loader;
+pub mod windows;
 
 pub use record::{Image, Planes, Record, Values};
 pub use source::Source;

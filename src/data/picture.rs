@@ -4,7 +4,10 @@ use std::io::Cursor;
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, metadata::Orientation};
 
-use super::{Image, Planes};
+use super::{
+    Image, Planes, jpeg,
+    resize::{Resize, View},
+};
 use crate::proto::TransformationParameter;
 
 /// Which channels a picture is decoded to.
@@ -37,13 +40,22 @@ impl Color {
 #[derive(Debug)]
 pub struct Decoder {
     color: Color,
+    size: Option<[usize; 2]>,
     planes: Vec<u8>,
+    resize: Resize,
+    resized: Vec<u8>,
 }
 
 impl Decoder {
     /// A decoder to these channels.
     pub fn new(color: Color) -> Self {
-        Decoder { color, planes: Vec::new() }
+        Decoder { color, size: None, planes: Vec::new(), resize: Resize::default(), resized: Vec::new() }
+    }
+
+    /// Brings every picture to this height and width ([`resize`](super::resize)).
+    #[must_use]
+    pub fn resized(self, size: [usize; 2]) -> Self {
+        Decoder { size: Some(size), ..self }
     }
 
     /// The image's values: decoded where it is encoded, as they are where not.
@@ -55,7 +67,9 @@ impl Decoder {
             Image::Raw(planes) => Ok(planes),
             Image::Encoded(bytes) => {
                 let shape = self.fill(bytes)?;
-                Ok(Planes::bytes(shape, &self.planes))
+                let Some(size) = self.size else { return Ok(Planes::bytes(shape, &self.planes)) };
+                self.resize.run(View::whole(&self.planes, shape), size, &mut self.resized);
+                Ok(Planes::bytes([shape[0], size[0], size[1]], &self.resized))
             }
         }
     }
@@ -76,16 +90,26 @@ impl Decoder {
 }
 
 /// OpenCV turns a picture as its EXIF data say, but not when it is read as stored.
-fn read(bytes: &[u8], color: Color) -> image::ImageResult<(DynamicImage, Option<ImageFormat>)> {
-    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
-    let format = reader.format();
-    let mut decoder = reader.into_decoder()?;
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut image = DynamicImage::from_decoder(decoder)?;
+fn read(bytes: &[u8], color: Color) -> Result<(DynamicImage, Option<ImageFormat>), String> {
+    let ((mut image, orientation), format) = if jpeg::is_jpeg(bytes) {
+        (jpeg::decode(bytes, color == Color::Gray)?, Some(ImageFormat::Jpeg))
+    } else {
+        read_png_or_bmp(bytes).map_err(|cause| cause.to_string())?
+    };
     if color != Color::AsStored {
         image.apply_orientation(orientation);
     }
     Ok((image, format))
+}
+
+type Turned = (DynamicImage, Orientation);
+
+fn read_png_or_bmp(bytes: &[u8]) -> image::ImageResult<(Turned, Option<ImageFormat>)> {
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
+    let format = reader.format();
+    let mut decoder = reader.into_decoder()?;
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    Ok(((DynamicImage::from_decoder(decoder)?, orientation), format))
 }
 
 /// The number of channels, and the samples pixel by pixel. Of 16 bits the upper 8 are kept.
@@ -127,11 +151,14 @@ fn plan(color: Color, channels: usize) -> &'static [Plane] {
     }
 }
 
-/// `0.299·R + 0.587·G + 0.114·B`: PNG cuts the fraction off, the others round.
+/// `0.299·R + 0.587·G + 0.114·B`: libpng counts in 2⁻¹⁵ and cuts the rest off, OpenCV, for the others, in 2⁻¹⁴ and rounds.
 fn gray(pixel: &[u8], format: Option<ImageFormat>) -> u8 {
     let [red, green, blue] = [0, 1, 2].map(|channel| u32::from(pixel[channel]));
-    let half = if format == Some(ImageFormat::Png) { 0 } else { 1 << 14 };
-    ((9_798 * red + 19_235 * green + 3_735 * blue + half) >> 15) as u8
+    if format == Some(ImageFormat::Png) {
+        ((9_797 * red + 19_234 * green + 3_737 * blue) >> 15) as u8
+    } else {
+        ((4_899 * red + 9_617 * green + 1_868 * blue + (1 << 13)) >> 14) as u8
+    }
 }
 
 #[cfg(test)]

@@ -37,11 +37,37 @@ pub struct Transform {
     random: Random,
 }
 
+/// What is subtracted from an image.
 #[derive(Debug)]
-enum Mean {
+pub enum Mean {
+    /// Nothing.
     None,
-    Image { shape: [usize; 3], values: Vec<f32> },
+    /// An image.
+    Image {
+        /// C, H and W.
+        shape: [usize; 3],
+        /// `C·H·W` values.
+        values: Vec<f32>,
+    },
+    /// One value, or one per channel.
     Values(Vec<f32>),
+}
+
+impl Mean {
+    /// The mean that `parameter` asks for. `base` is the folder of the file that names the mean file.
+    ///
+    /// # Errors
+    /// When both means are given, or the mean file cannot be read.
+    pub fn from_parameter(parameter: &TransformationParameter, base: Option<&Path>) -> Result<Self> {
+        match (&parameter.mean_file, parameter.mean_value.as_slice()) {
+            (Some(_), [_, ..]) => {
+                Err(Error::config("transform_param.mean_value", "cannot be set together with mean_file"))
+            }
+            (Some(name), []) => read_mean(name, base),
+            (None, []) => Ok(Mean::None),
+            (None, values) => Ok(Mean::Values(values.to_vec())),
+        }
+    }
 }
 
 impl Transform {
@@ -50,20 +76,12 @@ impl Transform {
     /// # Errors
     /// When both means are given, or the mean file cannot be read.
     pub fn new(parameter: &TransformationParameter, phase: Phase, base: Option<&Path>) -> Result<Self> {
-        let mean = match (&parameter.mean_file, parameter.mean_value.as_slice()) {
-            (Some(_), [_, ..]) => {
-                return Err(Error::config("transform_param.mean_value", "cannot be set together with mean_file"));
-            }
-            (Some(name), []) => read_mean(name, base)?,
-            (None, []) => Mean::None,
-            (None, values) => Mean::Values(values.to_vec()),
-        };
         Ok(Transform {
             scale: parameter.scale(),
             mirror: parameter.mirror(),
             crop: parameter.crop_size() as usize,
             phase,
-            mean,
+            mean: Mean::from_parameter(parameter, base)?,
             random: Random::new(0),
         })
     }

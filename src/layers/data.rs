@@ -16,38 +16,27 @@
 //! Random numbers, as Caffe draws them: the transformation's seed twice (the second counts), if it is random at all, then the
 //! seed of the prefetch thread, which nothing uses.
 
-use log::{info, warn};
+use log::warn;
 
-use super::{Io, Layer, Setup};
+use super::{Io, Layer, Setup, batches, batches::Batches};
 use crate::{
     data::{
-        batch::{Batch, Loader},
+        batch::Loader,
         picture::{Color, Decoder},
-        prefetch::Prefetch,
         source,
         transform::Transform,
     },
     error::{Error, Result},
     proto::{DataParameter, LayerParameter, TransformationParameter},
-    tensor::Shape,
 };
-
-/// More batches than this are memory wasted.
-const MAX_PREFETCH: u32 = 1_000;
 
 /// The layer `Data`.
 pub struct Data {
     parameter: DataParameter,
     transform: TransformationParameter,
     color: Color,
-    running: Option<Running>,
-}
-
-/// What a layer has once it is set up.
-struct Running {
-    prefetch: Prefetch<Batch>,
-    /// The shape of the first batch; each later one brings its own.
-    shape: [usize; 4],
+    prefetch: usize,
+    batches: Option<Batches>,
 }
 
 impl Data {
@@ -61,16 +50,14 @@ impl Data {
         if parameter.batch_size() == 0 {
             return Err(Error::config("data_param.batch_size", "must be at least 1"));
         }
-        if !(1..=MAX_PREFETCH).contains(&parameter.prefetch()) {
-            return Err(Error::config("data_param.prefetch", format!("must be from 1 to {MAX_PREFETCH}")));
-        }
+        let prefetch = batches::check_prefetch(message)?;
         let color = Color::from_parameter(&transform)
             .map_err(|message| Error::config("transform_param.force_gray", message))?;
-        Ok(Box::new(Data { parameter, transform, color, running: None }))
+        Ok(Box::new(Data { parameter, transform, color, prefetch, batches: None }))
     }
 
-    fn running(&self) -> &Running {
-        self.running.as_ref().expect("a layer is set up before it is reshaped or run")
+    fn batches(&self) -> &Batches {
+        self.batches.as_ref().expect("a layer is set up before it is reshaped or run")
     }
 }
 
@@ -86,50 +73,24 @@ impl Layer for Data {
         let mut loader = Loader::new(source, Decoder::new(self.color), transform, size);
         loader.seed_from(&context.random);
         let shape = loader.shape()?;
-        let [n, c, h, w] = shape;
-        if shape.iter().product::<usize>() > i32::MAX as usize {
-            let message = format!("{n} images of {c}×{h}×{w} are more than the 2³¹ values that a blob can hold");
-            return Err(Error::config("data_param.batch_size", message));
-        }
-        info!("output data size: {n},{c},{h},{w}");
+        batches::check_shape(shape, "data_param.batch_size")?;
         loader.seed_from(&context.random);
         context.random.lock().next_u32();
-        let batches = vec![Batch::default(); self.parameter.prefetch() as usize];
-        let prefetch = Prefetch::start(batches, move |batch| loader.load(batch))?;
-        self.running = Some(Running { prefetch, shape });
+        self.batches = Some(Batches::start(shape, self.prefetch, move |batch| loader.load(batch))?);
         Ok(())
     }
 
     fn reshape(&mut self, io: &mut Io<'_>) -> Result<()> {
-        // A reshape that another layer asked for must not undo the shape of the batch that is there.
-        if io.top(0).shape().axes() != 4 {
-            set_shapes(io, self.running().shape)?;
-        }
-        Ok(())
+        self.batches().reshape(io)
     }
 
     fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
-        self.running().prefetch.next(|batch| {
-            set_shapes(io, batch.shape)?;
-            io.top(0).data().host_mut().copy_from_slice(&batch.images);
-            if io.tops.len() > 1 {
-                io.top(1).data().host_mut().copy_from_slice(&batch.labels);
-            }
-            Ok(())
-        })
+        self.batches().forward(io)
     }
 
     fn backward(&mut self, _: &mut Io<'_>) -> Result<()> {
         Ok(())
     }
-}
-
-fn set_shapes(io: &mut Io<'_>, shape: [usize; 4]) -> Result<()> {
-    io.set_top_shape(0, &Shape::from(shape))?;
-    if io.tops.len() > 1 {
-        io.set_top_shape(1, &Shape::from([shape[0]]))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -139,7 +100,7 @@ mod tests {
     use super::*;
     use crate::{
         data::{lmdb::Writer, record::serialize_bytes},
-        layers::testing::Trial,
+        layers::testing::{Trial, golden_forwards},
         proto::{Phase, data_parameter::Db},
         rng::Random,
     };
@@ -184,24 +145,10 @@ mod tests {
 
     /// Raw and encoded records with random crops and mirrors: what Caffe's layer gave for the same seed.
     #[test]
-    fn golden_forwards() {
-        let folder = Path::new("tests/golden/db");
+    fn golden_databases() {
         for case in ["lmdb_raw", "lmdb_encoded", "leveldb_raw", "leveldb_encoded"] {
-            let net = crate::prototxt::read_net(&folder.join(format!("{case}_net.prototxt"))).unwrap().message;
-            let mut message = net.layer[0].clone();
-            let in_folder = |name: &str| Some(folder.join(name).to_str().unwrap().to_owned());
-            message.data_param.as_mut().unwrap().source = in_folder(case);
-            message.transform_param.as_mut().unwrap().mean_file = in_folder("mean.binaryproto");
-            let mut trial = Trial::of(&message).tops(2).seed(19).build().unwrap();
-            for forward in 0..4 {
-                let file = std::fs::File::open(folder.join(format!("{case}_net_{forward}.npz"))).unwrap();
-                let mut expected = ndarray_npy::NpzReader::new(file).unwrap();
-                trial.forward().unwrap();
-                for (top, name) in ["data", "label"].into_iter().enumerate() {
-                    let expected: ndarray::ArrayD<f32> = expected.by_name(&format!("data:{name}")).unwrap();
-                    assert_eq!(trial.top_blob(top).data_array(), expected, "{case}, forward {forward}, {name}");
-                }
-            }
+            let net = format!("{case}_net");
+            golden_forwards("tests/golden/db", &net, &net, 19, 4);
         }
     }
 

@@ -9,6 +9,7 @@ mod arg_max;
 mod axpy;
 mod batch_norm;
 mod batch_reindex;
+mod batches;
 mod bias;
 mod bnll;
 mod clip;
@@ -32,6 +33,7 @@ mod filter;
 mod flatten;
 mod hinge_loss;
 mod im2col;
+mod image_data;
 mod infogain_loss;
 mod inner_product;
 mod input;
@@ -81,6 +83,7 @@ mod testing;
 mod threshold;
 mod tile;
 mod upsample;
+mod window_data;
 
 use std::path::PathBuf;
 

@@ -103,6 +103,7 @@ pub static TABLE: &[LayerType] = &[
     row("Flatten", 1..=1, Count(1..=1), "several axes become one", flatten::Flatten::new_layer),
     row("HingeLoss", 2..=2, Automatic(1..=1), "margins of one class against all", hinge_loss::HingeLoss::new_layer),
     row("Im2col", 1..=1, Count(1..=1), "windows of a convolution as columns", im2col::Im2col::new_layer),
+    row("ImageData", 0..=0, Count(2..=2), "pictures from files and their labels", image_data::ImageData::new_layer).without_gradient(),
     row("InfogainLoss", 2..=3, Automatic(1..=2), "cross entropy weighted by a matrix", infogain_loss::InfogainLoss::new_layer),
     row("InnerProduct", 1..=1, Count(1..=1), "a fully connected layer", inner_product::InnerProduct::new_layer),
     row("Input", 0..=0, Count(1..=ANY), "blobs that the caller fills", input::Input::new_layer).without_gradient(),
@@ -142,6 +143,7 @@ pub static TABLE: &[LayerType] = &[
     row("Threshold", 1..=1, Count(1..=1), "1 above a threshold, 0 elsewhere", threshold::new_layer).without_gradient(),
     row("Tile", 1..=1, Count(1..=1), "a blob several times over", tile::Tile::new_layer),
     row("Upsample", 1..=2, Count(1..=1), "larger planes, by repeating values or by a mask", upsample::Upsample::new_layer).of("SegNet Caffe"),
+    row("WindowData", 0..=0, Count(2..=2), "windows of pictures, on objects and beside them", window_data::WindowData::new_layer).without_gradient(),
 ];
 
 /// The row of a layer type.

@@ -8,6 +8,8 @@
 //! GradientCheck::default().run(&mut trial);
 //! ```
 
+use std::path::{Path, PathBuf};
+
 use crate::{
     error::Result,
     layers::{Context, Io, Layer, Setup, layer_type},
@@ -25,6 +27,7 @@ pub(crate) struct TrialBuilder {
     in_place: bool,
     phase: Phase,
     seed: u32,
+    base: Option<PathBuf>,
 }
 
 /// One layer with its bottoms, tops and parameters, outside any net.
@@ -77,15 +80,17 @@ impl TrialBuilder {
         self
     }
 
+    /// The folder of the net file, which relative names of files may mean.
+    pub(crate) fn base(mut self, folder: &Path) -> Self {
+        self.base = Some(folder.to_owned());
+        self
+    }
+
     /// Sets the layer up and reshapes it.
     pub(crate) fn build(self) -> Result<Trial> {
-        let context = Context {
-            device: Device::Cpu,
-            phase: self.phase,
-            random: SharedRandom::new(self.seed),
-            room: Room::of_bytes(1 << 30),
-            base: None,
-        };
+        let random = SharedRandom::new(self.seed);
+        let room = Room::of_bytes(1 << 30);
+        let context = Context { device: Device::Cpu, phase: self.phase, random, room, base: self.base };
         let mut blobs: Vec<Blob> = self.bottoms.iter().map(|(shape, values)| blob(shape, values)).collect();
         let bottoms: Vec<usize> = (0..blobs.len()).collect();
         let fresh = self.tops - usize::from(self.in_place);
@@ -133,6 +138,7 @@ impl Trial {
             in_place: false,
             phase: Phase::Train,
             seed: 1,
+            base: None,
         }
     }
 
@@ -396,5 +402,25 @@ pub(crate) fn assert_close(actual: &[f32], expected: &[f32]) {
     for (index, (a, e)) in actual.iter().zip(expected).enumerate() {
         let near = (a - e).abs() <= 1e-5 + 1e-4 * largest;
         assert!(near, "value {index} is {a}, not {e}\nactual   {actual:?}\nexpected {expected:?}");
+    }
+}
+
+/// Runs the first layer of `FOLDER/NET.prototxt` forward so many times from this seed and compares its tops with
+/// `FOLDER/CASE_N.npz`: equal to the last bit. Files that the net names are taken from the folder.
+pub(crate) fn golden_forwards(folder: &str, net: &str, case: &str, seed: u32, forwards: usize) {
+    let folder = std::path::Path::new(folder);
+    let message = crate::prototxt::read_net(&folder.join(format!("{net}.prototxt"))).unwrap().message.layer[0].clone();
+    let mut trial = Trial::of(&message).tops(message.top.len()).seed(seed).base(folder).build().unwrap();
+    for forward in 0..forwards {
+        let file = std::fs::File::open(folder.join(format!("{case}_{forward}.npz"))).unwrap();
+        let mut expected = ndarray_npy::NpzReader::new(file).unwrap();
+        trial.forward().unwrap();
+        for (top, name) in message.top.iter().enumerate() {
+            let expected: ndarray::ArrayD<f32> = expected.by_name(&format!("data:{name}")).unwrap();
+            let found = trial.top_blob(top).data_array();
+            assert_eq!(found.shape(), expected.shape(), "{case}, forward {forward}, {name}");
+            let worst = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(found == expected, "{case}, forward {forward}, {name}: off by {worst}");
+        }
     }
 }

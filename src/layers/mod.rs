@@ -22,6 +22,7 @@ mod cut;
 mod data;
 mod deconvolution;
 mod depthwise;
+mod detection_output;
 mod dropout;
 mod dummy_data;
 mod eltwise;
@@ -53,6 +54,7 @@ mod permute;
 mod pooling;
 mod power;
 mod prelu;
+mod prior_box;
 mod psroi_pooling;
 mod recurrent;
 mod reduction;
@@ -349,9 +351,9 @@ fn dims_of(shape: &BlobShape, field: &str) -> Result<Shape> {
 /// # Errors
 /// When the blob would be larger than Caffe allows; `field` names the options that lead to it.
 fn shape_within(dims: Vec<usize>, field: &str) -> Result<Shape> {
-    let count = dims.iter().try_fold(1usize, |count, &dim| count.checked_mul(dim));
-    match count {
-        Some(count) if count <= MOST_VALUES => Ok(Shape::new(dims)),
-        _ => Err(Error::config(field, format!("{} has more than {MOST_VALUES} values", Shape::new(dims)))),
+    let shape = Shape::new(dims);
+    match shape.is_countable() {
+        true => Ok(shape),
+        false => Err(Error::config(field, format!("{shape} has more than {MOST_VALUES} values"))),
     }
 }

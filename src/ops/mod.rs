@@ -2,6 +2,7 @@
 
 pub mod activation;
 pub mod batch_norm;
+pub mod boxes;
 pub mod broadcast;
 pub mod conv;
 pub mod elementwise;

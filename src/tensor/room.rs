@@ -9,6 +9,15 @@ use super::Shape;
 /// Values of the largest blob that Caffe allows.
 pub const MOST_VALUES: usize = i32::MAX as usize;
 
+impl Shape {
+    /// Whether a blob of this shape, and each part of it, has no more than [`MOST_VALUES`] values; dimensions of 0 do not excuse the
+    /// others.
+    pub fn is_countable(&self) -> bool {
+        let count = self.dims().iter().try_fold(1usize, |count, &dim| count.checked_mul(dim.max(1)));
+        count.is_some_and(|count| count <= MOST_VALUES)
+    }
+}
+
 /// The bytes that the blobs of one net may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room(usize);
@@ -35,11 +44,10 @@ impl Room {
     /// # Errors
     /// Says why it has none.
     pub fn check(self, shape: &Shape) -> Result<(), String> {
-        let count = shape.dims().iter().try_fold(1usize, |count, &dim| count.checked_mul(dim));
-        match count {
-            Some(count) if count <= MOST_VALUES => self.check_bytes(2 * count * size_of::<f32>()),
-            _ => Err(format!("{shape} is more than the {MOST_VALUES} values that a blob can hold")),
+        if !shape.is_countable() {
+            return Err(format!("{shape} is more than the {MOST_VALUES} values that a blob can hold"));
         }
+        self.check_bytes(2 * shape.count() * size_of::<f32>())
     }
 
     /// Checks that so many bytes have room.
@@ -66,6 +74,7 @@ mod tests {
         assert_eq!(room.check(&Shape::from([126])), Err("0.0 GB are needed, there are 0.0 GB".into()));
         let message = room.check(&Shape::from([usize::MAX, 3])).unwrap_err();
         assert!(message.contains("more than the 2147483647 values"), "{message}");
+        assert!(room.check(&Shape::from([0, 1 << 40, 1 << 40])).is_err() && room.check(&Shape::from([0, 7])).is_ok());
         assert!(Room::of_this_machine().check_bytes(1 << 20).is_ok());
     }
 }

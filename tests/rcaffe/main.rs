@@ -2,6 +2,7 @@
 
 mod cli;
 mod data;
+mod detection;
 mod documents;
 mod errors;
 mod files;

@@ -8,12 +8,12 @@
 
 use log::info;
 
-use super::{Io, MOST_VALUES};
+use super::Io;
 use crate::{
     data::{batch::Batch, prefetch::Prefetch},
     error::{Error, Result},
     proto::LayerParameter,
-    tensor::Shape,
+    tensor::{MOST_VALUES, Shape},
 };
 
 /// More batches than this are memory wasted.

@@ -104,6 +104,7 @@ impl Layer for Convolution {
     }
 
     fn reshape(&mut self, io: &mut Io<'_>) -> Result<()> {
+        io.refuse_in_place()?;
         for position in 0..io.bottoms.len() {
             self.check_bottom(io, position)?;
         }
@@ -116,6 +117,7 @@ impl Layer for Convolution {
         top.push(geometry.outputs);
         top.extend(geometry.axes.iter().filter_map(Axis::output));
         check_count(&top, "the top")?;
+        check_padding(io, &geometry)?;
         let top = Shape::new(top);
         for position in 0..io.tops.len() {
             io.set_top_shape(position, &top)?;
@@ -283,6 +285,13 @@ impl Options {
         }
         Ok(())
     }
+}
+
+/// Checks that the padded source, of which images are copied while running, has room.
+pub(super) fn check_padding(io: &Io<'_>, geometry: &Geometry) -> Result<()> {
+    let mut padded: Vec<usize> = geometry.axes.iter().map(|axis| axis.input + 2 * axis.pad + axis.extent()).collect();
+    padded.push(geometry.channels);
+    io.check_room(&padded, "convolution_param.pad")
 }
 
 /// Checks that a blob's values can be counted as Caffe counts them, in 31 bits.

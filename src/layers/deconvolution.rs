@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Result},
     layers::{
         Io, Layer, Setup,
-        convolution::{Options, Window, check_count},
+        convolution::{Options, Window, check_count, check_padding},
     },
     ops::{
         broadcast::{self, Spans, Sums},
@@ -137,6 +137,7 @@ impl Layer for Deconvolution {
         }
         let top = self.top_dims(bottom)?;
         let geometry = self.geometry(bottom, &top);
+        check_padding(io, &geometry)?;
         self.spans = Spans { outer: geometry.images, dim: geometry.channels, inner: geometry.input_plane() };
         self.sums.resize(geometry.channels);
         for position in 0..io.tops.len() {

@@ -74,14 +74,17 @@ impl Layer for Im2col {
         let shape = io.bottom(0).shape();
         let spatial = shape.dims().get(self.channel_axis + 1..).unwrap_or_default();
         let axes: Vec<Axis> = spatial.iter().zip(&self.windows).map(|(&input, window)| window.over(input)).collect();
-        self.plane = spatial.iter().product();
-        self.table = table(&axes).ok_or_else(|| {
+        let outputs: Option<Vec<usize>> = axes.iter().map(Axis::output).collect();
+        let outputs = outputs.ok_or_else(|| {
             Error::config("convolution_param.kernel_size", format!("the kernel does not fit the bottom ({shape})"))
         })?;
+        self.plane = spatial.iter().product();
+        let taps: usize = axes.iter().map(|axis| axis.kernel).fold(1, usize::saturating_mul);
         let mut dims = shape.dims()[..=self.channel_axis].to_vec();
-        dims[self.channel_axis] *= axes.iter().map(|axis| axis.kernel).product::<usize>();
-        dims.extend(axes.iter().filter_map(Axis::output));
+        dims[self.channel_axis] = taps.saturating_mul(dims[self.channel_axis]);
+        dims.extend(&outputs);
         io.set_top_shape(0, &Shape::new(dims))?;
+        self.table = table(&axes).unwrap_or_default();
         Ok(())
     }
 

@@ -67,6 +67,7 @@ impl Layer for InnerProduct {
     }
 
     fn reshape(&mut self, io: &mut Io<'_>) -> Result<()> {
+        io.refuse_in_place()?;
         let bottom = io.bottom(0).shape();
         let axis = self.axis(bottom)?;
         let depth = bottom.count_from(axis);

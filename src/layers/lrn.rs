@@ -50,6 +50,7 @@ impl Lrn {
 
 impl Layer for Lrn {
     fn reshape(&mut self, io: &mut Io<'_>) -> Result<()> {
+        io.refuse_in_place()?;
         let (shape, count) = (io.bottom(0).shape(), io.bottom(0).count());
         if shape.axes() != 4 {
             return Err(Error::shape(format!("needs a bottom of 4 axes, N×C×H×W; it has shape {shape}")));

@@ -312,6 +312,14 @@ impl Io<'_> {
         Ok(())
     }
 
+    /// For layers that work in memory that grows with an option's value: checks that so many values have room.
+    ///
+    /// # Errors
+    /// When they have not; `field` names the option.
+    pub fn check_room(&self, dims: &[usize], field: &str) -> Result<()> {
+        self.context.room.check(&Shape::from(dims)).map_err(|why| Error::config(field, why))
+    }
+
     /// Gives a top the shape of a bottom.
     ///
     /// # Errors

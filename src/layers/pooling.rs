@@ -55,6 +55,8 @@ impl Window {
         if pad > 0 && (output - 1) * stride as i64 >= (input + pad) as i64 {
             output -= 1;
         }
+        // What sticks out of the padding counts for nothing: short steps and windows keep the tables short.
+        let (kernel, stride) = (kernel.min(input + 2 * pad), stride.min(input + 2 * pad + 1));
         (output > 0).then_some(Axis { input, output: output as usize, kernel, stride, pad })
     }
 }
@@ -152,6 +154,8 @@ impl Layer for Pooling {
         let [images, channels, height, width] = images_of(io)?;
         let geometry =
             Geometry { planes: images * channels, height: self.axis(height, 0)?, width: self.axis(width, 1)? };
+        let padded = [geometry.height, geometry.width].map(|axis| axis.input + 2 * axis.pad);
+        io.check_room(&padded, "pooling_param.pad")?;
         let shape = Shape::from([images, channels, geometry.height.output, geometry.width.output]);
         for top in 0..io.tops.len() {
             io.set_top_shape(top, &shape)?;

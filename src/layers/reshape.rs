@@ -82,7 +82,7 @@ impl Reshape {
         let given = dims.iter().try_fold(1_usize, |count, &dim| count.checked_mul(dim));
         let given = given.filter(|&given| given > 0 || bottom.count() == 0);
         let fits = |given: usize| {
-            if open.is_some() { bottom.count().is_multiple_of(given) } else { given == bottom.count() }
+            if open.is_some() { given > 0 && bottom.count().is_multiple_of(given) } else { given == bottom.count() }
         };
         let Some(given) = given.filter(|&given| fits(given)) else {
             let written: Vec<String> = new.iter().map(i64::to_string).collect();

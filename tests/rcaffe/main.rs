@@ -1,11 +1,13 @@
 //! Integration tests: what a user of the program and of the library sees.
 
 mod cli;
+mod coverage;
 mod data;
 mod detection;
 mod documents;
 mod errors;
 mod files;
+mod fuzz;
 mod golden;
 mod program;
 mod traces;

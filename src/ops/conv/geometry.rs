@@ -36,6 +36,17 @@ impl Axis {
     pub fn output(&self) -> Option<usize> {
         Some((self.input + 2 * self.pad).checked_sub(self.extent())? / self.stride + 1)
     }
+
+    /// Takes a shorter stride or dilation where none but the first output or tap is: the result is the same, and the tables
+    /// that are as long as the stride stay short.
+    pub(super) fn shorten(&mut self) {
+        if self.kernel == 1 {
+            self.dilation = 1;
+        }
+        if self.output() == Some(1) {
+            self.stride = self.input + 2 * self.pad - self.extent() + 1;
+        }
+    }
 }
 
 /// The sizes of a convolution of N×C×(spatial axes) to N×M×(outputs along each axis).

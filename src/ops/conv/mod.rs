@@ -17,6 +17,8 @@ use crate::{
 /// A convolution of fixed sizes: its geometry, and the memory it works in.
 #[derive(Debug)]
 pub struct Convolution {
+    given: Geometry,
+    /// The sizes given, with what does not matter made small.
     geometry: Geometry,
     cpu: cpu::Workspace,
 }
@@ -26,23 +28,25 @@ impl Convolution {
     ///
     /// # Panics
     /// When a kernel does not fit its axis, an extent, stride or dilation is 0, or groups do not divide the channels.
-    pub fn new(mut geometry: Geometry) -> Self {
+    pub fn new(given: Geometry) -> Self {
+        let mut geometry = given.clone();
         if geometry.axes.is_empty() {
             geometry.axes.push(Axis { input: 1, kernel: 1, stride: 1, pad: 0, dilation: 1 });
         }
-        for axis in &geometry.axes {
-            assert!(axis.kernel * axis.stride * axis.dilation > 0, "{axis:?}");
+        for axis in &mut geometry.axes {
+            assert!(axis.kernel > 0 && axis.stride > 0 && axis.dilation > 0, "{axis:?}");
             assert!(axis.output().is_some(), "the kernel does not fit {axis:?}");
+            axis.shorten();
         }
         let Geometry { channels, outputs, groups, .. } = geometry;
         assert!(groups > 0 && channels % groups == 0 && outputs % groups == 0, "{groups} groups of {channels}");
         let cpu = cpu::Workspace::new(Kernel::get(), &geometry);
-        Convolution { geometry, cpu }
+        Convolution { given, geometry, cpu }
     }
 
     /// The sizes.
     pub fn geometry(&self) -> &Geometry {
-        &self.geometry
+        &self.given
     }
 
     /// `top = bottom ∗ weights (+ bias)`; bottom N×C×..., weights M×C/groups×..., bias M, top N×M×....

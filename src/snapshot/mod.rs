@@ -35,7 +35,7 @@ pub fn read_weights(path: &Path) -> Result<NetParameter> {
 /// # Errors
 /// When the file cannot be written; a file of that name stays as it was then.
 pub fn write_weights(net: &NetParameter, path: &Path) -> Result<()> {
-    write_atomically(path, &net.encode_to_vec())
+    write(net, path)
 }
 
 /// Reads a `.solverstate`.
@@ -55,10 +55,29 @@ pub fn read_state(path: &Path) -> Result<SolverState> {
 /// # Errors
 /// When the file cannot be written; a file of that name stays as it was then.
 pub fn write_state(state: &SolverState, path: &Path) -> Result<()> {
-    write_atomically(path, &state.encode_to_vec())
+    write(state, path)
+}
+
+fn write(message: &impl Message, path: &Path) -> Result<()> {
+    check_size(message.encoded_len() as u64, path)?;
+    write_atomically(path, &message.encode_to_vec())
+}
+
+/// Protobuf counts bytes in 31 bits: a reader may cut a longer file off or refuse it.
+fn check_size(bytes: u64, path: &Path) -> Result<()> {
+    if bytes <= i32::MAX as u64 {
+        return Ok(());
+    }
+    let message = format!(
+        "{:.1} GB are more than the 2 GB that a binary snapshot can hold; use several nets, or fewer parameters",
+        bytes as f64 / 1e9
+    );
+    Err(Error::data(path.display().to_string(), message))
 }
 
 fn read<T: Message + Default>(path: &Path, kind: &str) -> Result<T> {
+    let length = fs::metadata(path).map_err(|cause| Error::io(path, cause))?.len();
+    check_size(length, path)?;
     let bytes = fs::read(path).map_err(|cause| Error::io(path, cause))?;
     let origin = || path.display().to_string();
     if bytes.starts_with(HDF5_SIGNATURE) {
@@ -66,4 +85,19 @@ fn read<T: Message + Default>(path: &Path, kind: &str) -> Result<T> {
     }
     T::decode(bytes.as_slice())
         .map_err(|error| Error::data(origin(), format!("is no .{kind} or is cut off ({} bytes): {error}", bytes.len())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_beyond_2_gb_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("huge.caffemodel");
+        // Holes take no room on the disk.
+        fs::File::create(&path).unwrap().set_len(1 << 31).unwrap();
+        let error = read_weights(&path).unwrap_err().to_string();
+        assert!(error.contains("huge.caffemodel: 2.1 GB are more than the 2 GB"), "{error}");
+    }
 }

@@ -5,6 +5,8 @@
 
 pub mod batch;
 pub mod datasets;
+pub mod feed;
+pub mod hdf5;
 pub mod image_list;
 mod jpeg;
 pub mod leveldb;
@@ -14,6 +16,7 @@ pub mod picture;
 pub mod prefetch;
 pub mod record;
 mod resize;
+pub mod rows;
 pub mod source;
 pub mod synthetic;
 pub mod transform;

@@ -7,6 +7,7 @@
 //! | `batch_size` | | N, at least 1 |
 //! | `prefetch` | 4 | batches that a thread keeps ready, 1 to 1,000 |
 //! | `rand_skip` | 0 | no effect, as in Caffe 1.0 |
+//! | `force_encoded_color` | false | no effect, as in Caffe 1.0; `transform_param.force_color` has |
 //!
 //! `transform_param`: see [`transform`](crate::data::transform). Records come in the order of their keys and begin again after
 //! the last.
@@ -67,6 +68,9 @@ impl Layer for Data {
         let source = source::open(&self.parameter, base)?;
         if self.parameter.rand_skip() > 0 {
             warn!("data_param.rand_skip has no effect, as in Caffe 1.0: reading begins with the first record");
+        }
+        if self.parameter.force_encoded_color() {
+            warn!("data_param.force_encoded_color has no effect, as in Caffe 1.0: write transform_param.force_color");
         }
         let transform = Transform::new(&self.transform, context.phase, base)?;
         let size = self.parameter.batch_size() as usize;

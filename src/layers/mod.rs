@@ -32,6 +32,8 @@ mod euclidean_loss;
 mod exp;
 mod filter;
 mod flatten;
+mod hdf5_data;
+mod hdf5_output;
 mod hinge_loss;
 mod im2col;
 mod image_data;
@@ -45,6 +47,7 @@ mod loss;
 mod lrn;
 mod lstm;
 mod lstm_unit;
+mod memory_data;
 mod multinomial_logistic_loss;
 mod mvn;
 mod neuron;
@@ -92,6 +95,7 @@ use std::path::PathBuf;
 pub use table::{ANY, Constructor, LayerType, TABLE, Tops, layer_type};
 
 use crate::{
+    data::feed::Feed,
     error::{Error, Result},
     proto::{BlobShape, FillerParameter, LayerParameter, ParamSpec, Phase},
     rng::{SharedRandom, fill},
@@ -135,6 +139,11 @@ pub trait Layer: Send {
     fn default_loss_weight(&self, top: usize) -> f32 {
         let _ = top;
         0.0
+    }
+
+    /// The way in for data that the program makes (MemoryData).
+    fn feed(&self) -> Option<Feed> {
+        None
     }
 
     /// Whether `force_backward` may ask for the gradient of this bottom (not of labels).

@@ -18,7 +18,8 @@ pub use memory::BlobMemory;
 pub use parameters::{Learnable, Parameters};
 
 use crate::{
-    error::Place,
+    data::feed::Feed,
+    error::{Error, Place, Result},
     layers::{Context, Layer},
     proto::{LayerParameter, Phase},
     tensor::Blob,
@@ -103,6 +104,20 @@ impl Net {
     /// The parameters of the layer at this position, shared ones included.
     pub fn layer_parameters(&self, layer: usize) -> &[Blob] {
         &self.nodes[layer].parameters
+    }
+
+    /// The way into a MemoryData layer, by its name ([`Feed`] has an example).
+    ///
+    /// # Errors
+    /// When the net has no MemoryData layer of that name; the message lists those it has.
+    pub fn feed(&self, layer: &str) -> Result<Feed> {
+        let found = self.nodes.iter().find(|node| node.name() == layer).and_then(|node| node.layer.feed());
+        found.ok_or_else(|| {
+            let fed = self.nodes.iter().filter(|node| node.layer.feed().is_some());
+            let names = fed.map(|node| format!("{:?}", node.name())).collect::<Vec<_>>();
+            let there = if names.is_empty() { "it has none".into() } else { format!("it has {}", names.join(", ")) };
+            Error::config("name", format!("the net has no MemoryData layer {layer:?}; {there}"))
+        })
     }
 
     /// What the net learns.

@@ -202,7 +202,10 @@ fn backward_axis(axis: &Axis) -> (GridAxis, Vec<PhaseAxis>) {
         count: highest - lowest + 1,
         reach,
     };
-    let phases = (0..stride).map(|remainder| {
+    // Strides may be far larger than the source: only the remainders that a position has.
+    let mut remainders: Vec<usize> = (0..axis.input.min(stride)).map(|position| (position + pad) % stride).collect();
+    remainders.sort_unstable();
+    let phases = remainders.into_iter().map(|remainder| {
         let begin = pad.saturating_sub(remainder).div_ceil(stride);
         let end = (axis.input + pad - remainder.min(axis.input + pad)).div_ceil(stride);
         let taps = (0..axis.kernel).filter(|tap| tap * axis.dilation % stride == remainder);

@@ -196,3 +196,10 @@ fn any_number_of_threads_gives_the_same_bits_with_a_filter_for_each_channel() {
     let one = run(1);
     assert!(one == run(2) && one == run(5));
 }
+
+#[test]
+fn strides_far_beyond_the_source_cost_nothing() {
+    let axis = Axis { input: 5, kernel: 3, stride: 1 << 40, pad: 1, dilation: 1 };
+    check(&square(2, 3, 4, axis));
+    check(&depthwise(2, 3, vec![axis; 2]));
+}

@@ -1,7 +1,7 @@
 //! HDF5 files: arrays by their path in the file, with groups made on the way.
 //!
-//! Read are files of every version, datasets contiguous or in chunks, compressed by deflate, LZF or shuffled; floats and integers
-//! of any width come as f32. Written are files that HDF5 1.8 reads, as Caffe's time had it.
+//! Read are files of every version, datasets contiguous or in chunks, compressed by deflate, LZF or shuffled; floats of 32 and 64
+//! bits and integers come as f32. Written are files that HDF5 1.8 reads, as Caffe's time had it.
 
 use std::{collections::BTreeMap, path::Path};
 

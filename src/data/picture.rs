@@ -77,7 +77,7 @@ impl Decoder {
     fn fill(&mut self, bytes: &[u8]) -> Result<[usize; 3], String> {
         let (image, format) = read(bytes, self.color).map_err(|cause| format!("cannot be decoded: {cause}"))?;
         let [height, width] = [image.height() as usize, image.width() as usize];
-        let (channels, samples) = samples(image, self.color == Color::AsStored)?;
+        let (channels, samples) = samples(image, self.color)?;
         self.planes.clear();
         for plane in plan(self.color, channels) {
             match *plane {
@@ -96,10 +96,30 @@ fn read(bytes: &[u8], color: Color) -> Result<(DynamicImage, Option<ImageFormat>
     } else {
         read_png_or_bmp(bytes).map_err(|cause| cause.to_string())?
     };
-    if color != Color::AsStored {
-        image.apply_orientation(orientation);
+    match color {
+        Color::AsStored if format == Some(ImageFormat::Bmp) && has_gray_palette(bytes).unwrap_or(false) => {
+            image = image.into_luma8().into();
+        }
+        Color::AsStored => {}
+        Color::Bgr | Color::Gray => image.apply_orientation(orientation),
     }
     Ok((image, format))
+}
+
+/// Whether a BMP file has a palette, and no colours in it: OpenCV then takes it for gray.
+fn has_gray_palette(bytes: &[u8]) -> Option<bool> {
+    let number = |at: usize, length: usize| {
+        let bytes = bytes.get(at..at + length)?;
+        Some(bytes.iter().rev().fold(0, |number, &byte| number << 8 | usize::from(byte)))
+    };
+    let (header, bits, used) = (number(14, 4)?, number(28, 2)?, number(46, 4)?);
+    if header < 40 || bits > 8 {
+        return Some(false);
+    }
+    let all = 1 << bits;
+    let colors = if used == 0 { all } else { used.min(all) };
+    let palette = bytes.get(14 + header..)?.get(..4 * colors)?;
+    Some(palette.chunks_exact(4).all(|color| color[0] == color[1] && color[1] == color[2]))
 }
 
 type Turned = (DynamicImage, Orientation);
@@ -112,11 +132,11 @@ fn read_png_or_bmp(bytes: &[u8]) -> image::ImageResult<(Turned, Option<ImageForm
     Ok(((DynamicImage::from_decoder(decoder)?, orientation), format))
 }
 
-/// The number of channels, and the samples pixel by pixel. Of 16 bits the upper 8 are kept.
-fn samples(image: DynamicImage, as_stored: bool) -> Result<(usize, Vec<u8>), String> {
+/// The number of channels, and the samples pixel by pixel. Of 16 bits the upper 8 are kept, after colours became gray.
+fn samples(image: DynamicImage, color: Color) -> Result<(usize, Vec<u8>), String> {
     let upper = |samples: Vec<u16>| samples.into_iter().map(|sample| (sample >> 8) as u8).collect();
     let wide = matches!(image.color().bytes_per_pixel() / image.color().channel_count(), 2..);
-    if wide && as_stored {
+    if wide && color == Color::AsStored {
         return Err("has more than 8 bits per channel; force_color or force_gray in transform_param reads it".into());
     }
     Ok(match image {
@@ -126,6 +146,8 @@ fn samples(image: DynamicImage, as_stored: bool) -> Result<(usize, Vec<u8>), Str
         DynamicImage::ImageRgba8(pixels) => (4, pixels.into_raw()),
         DynamicImage::ImageLuma16(pixels) => (1, upper(pixels.into_raw())),
         DynamicImage::ImageLumaA16(pixels) => (2, upper(pixels.into_raw())),
+        DynamicImage::ImageRgb16(pixels) if color == Color::Gray => (1, wide_gray(&pixels.into_raw(), 3)),
+        DynamicImage::ImageRgba16(pixels) if color == Color::Gray => (1, wide_gray(&pixels.into_raw(), 4)),
         DynamicImage::ImageRgb16(pixels) => (3, upper(pixels.into_raw())),
         DynamicImage::ImageRgba16(pixels) => (4, upper(pixels.into_raw())),
         other => (3, other.into_rgb8().into_raw()),
@@ -159,6 +181,15 @@ fn gray(pixel: &[u8], format: Option<ImageFormat>) -> u8 {
     } else {
         ((4_899 * red + 9_617 * green + 1_868 * blue + (1 << 13)) >> 14) as u8
     }
+}
+
+/// As [`gray`], from 16 bits, where libpng rounds.
+fn wide_gray(samples: &[u16], channels: usize) -> Vec<u8> {
+    let gray = |pixel: &[u16]| {
+        let [red, green, blue] = [0, 1, 2].map(|channel| u32::from(pixel[channel]));
+        ((9_797 * red + 19_234 * green + 3_737 * blue + (1 << 14)) >> 23) as u8
+    };
+    samples.chunks_exact(channels).map(gray).collect()
 }
 
 #[cfg(test)]
@@ -211,6 +242,13 @@ mod tests {
         let bytes = encode(&DynamicImage::ImageLuma16(two_pixels(vec![0x12ff, 0xff00])), ImageFormat::Png);
         assert!(decode(&bytes, Color::AsStored).unwrap_err().contains("more than 8 bits"));
         assert_eq!(decode(&bytes, Color::Gray).unwrap(), ([1, 1, 2], vec![0x12, 0xff]));
+    }
+
+    #[test]
+    fn a_palette_without_colours_makes_a_bmp_gray() {
+        let bytes = encode(&DynamicImage::ImageLuma8(two_pixels(vec![9, 8])), ImageFormat::Bmp);
+        assert_eq!(decode(&bytes, Color::AsStored).unwrap(), ([1, 1, 2], vec![9, 8]));
+        assert_eq!(decode(&bytes, Color::Bgr).unwrap(), ([3, 1, 2], vec![9, 8, 9, 8, 9, 8]));
     }
 
     #[test]

@@ -10,6 +10,8 @@ use rcaffe::layers::TABLE;
 
 /// Types of Caffe 1.0 without a case of Caffe's in tests/golden.
 const WITHOUT_CASE: &[(&str, &str)] = &[
+    ("HDF5Output", "it has no tops; its own test reads the file that it writes"),
+    ("MemoryData", "its values come from the program that runs the net"),
     ("Silence", "it has no tops, and its gradient is zero"),
     ("Split", "net files do not name it; the case split_implicit has the one that Caffe puts in"),
 ];

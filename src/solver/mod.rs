@@ -27,7 +27,8 @@ use update::UpdateRule;
 
 use crate::{
     error::{Place, Result},
-    net::Net,
+    net::{Learnable, Net},
+    ops::update::Segment,
     proto::SolverParameter,
     prototxt::{Document, Locations},
     rng::SharedRandom,
@@ -52,6 +53,8 @@ pub struct Solver {
     update: Box<dyn UpdateRule>,
     /// One buffer per history of the update rule, laid out as the net's parameters.
     history: Vec<Buffer>,
+    /// Where each parameter lies, and how it learns at this iteration.
+    segments: Vec<Segment>,
     iteration: usize,
     smoothed: SmoothedLoss,
     clock: Instant,
@@ -80,7 +83,9 @@ impl Solver {
         let net = nets::train_net(&sources, &random, &mut observers)?;
         let test_nets = nets::test_nets(&sources, &net, &random, &mut observers)?;
         tell(&mut observers, &Event::Ready);
-        let history = (0..update.histories()).map(|_| Buffer::zeros(net.parameters().data().len())).collect();
+        let histories = update.rule(0, 0.0).histories();
+        let history = (0..histories).map(|_| Buffer::zeros(net.parameters().data().len())).collect();
+        let segments = segments_of(&net);
         let window = document.message.average_loss().max(1) as usize;
         Ok(Solver {
             net,
@@ -88,6 +93,7 @@ impl Solver {
             learning_rate,
             update,
             history,
+            segments,
             iteration: 0,
             smoothed: SmoothedLoss::new(window),
             clock: Instant::now(),
@@ -127,6 +133,17 @@ impl Solver {
     fn sources(&self) -> Sources<'_> {
         Sources::of(&self.document)
     }
+}
+
+/// The places of a net's parameters; rates are filled in at each iteration.
+fn segments_of(net: &Net) -> Vec<Segment> {
+    let mut start = 0;
+    let segment = |learnable: &Learnable| {
+        let count = learnable.blob.count();
+        start += count;
+        Segment { start: start - count, count, rate: 0.0, decay: 0.0 }
+    };
+    net.parameters().learnable().iter().map(segment).collect()
 }
 
 /// A solver's message and where it stands.

@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use super::{Event, Iteration, Pace, Request, Solver, nets::end_of, tell, update::Step};
+use super::{Event, Iteration, Pace, Request, Solver, nets::end_of, tell};
 use crate::{
     error::{Error, Result},
     ops::{
         reduce,
-        update::{Preparation, Regularization, scale},
+        update::{Parameters, Preparation, Regularization, scale, update},
     },
     tensor::Device,
 };
@@ -97,27 +97,20 @@ impl Solver {
         let parameter = &self.document.message;
         let regularization =
             if parameter.regularization_type() == "L1" { Regularization::L1 } else { Regularization::L2 };
+        let preparation = Preparation { scale: 1.0 / parameter.iter_size().max(1) as f32, regularization };
         let weight_decay = self.learning_rate.weight_decay(self.iteration);
-        let momentum = self.learning_rate.momentum(self.iteration);
-        let mut start = 0;
-        for learnable in self.net.parameters().learnable() {
-            let count = learnable.blob.count();
-            let history: Vec<_> = self.history.iter().map(|history| history.slice(start, count)).collect();
-            start += count;
-            self.update.update(&Step {
-                device: Device::default(),
-                data: learnable.blob.data(),
-                diff: learnable.blob.diff(),
-                history: &history,
-                preparation: Preparation {
-                    scale: 1.0 / parameter.iter_size().max(1) as f32,
-                    decay: weight_decay * learnable.decay_mult,
-                    regularization,
-                },
-                rate: rate * learnable.lr_mult,
-                momentum,
-            });
+        for (segment, learnable) in self.segments.iter_mut().zip(self.net.parameters().learnable()) {
+            segment.rate = rate * learnable.lr_mult;
+            segment.decay = weight_decay * learnable.decay_mult;
         }
+        let rule = self.update.rule(self.iteration, self.learning_rate.momentum(self.iteration));
+        let parameters = Parameters {
+            data: self.net.parameters().data(),
+            diff: self.net.parameters().diff(),
+            histories: &self.history,
+            segments: &self.segments,
+        };
+        update(Device::default(), rule, preparation, parameters);
     }
 
     fn clip_gradients(&mut self) {

@@ -105,8 +105,10 @@ fn follow(run: &str, limits: &[(usize, f32)]) {
 }
 
 #[test]
-fn a_tiny_net_follows_caffe() {
-    follow("tiny_sgd", &[(usize::MAX, 1e-5)]);
+fn a_tiny_net_follows_caffe_by_every_update_rule() {
+    for rule in ["sgd", "nesterov", "adagrad", "rmsprop", "adadelta", "adam"] {
+        follow(&format!("tiny_{rule}"), &[(usize::MAX, 1e-5)]);
+    }
 }
 
 #[test]
@@ -122,6 +124,31 @@ fn cifar10_full_follows_caffe_at_a_fixed_rate() {
 #[test]
 fn lenet_follows_caffe() {
     check_losses("lenet_sgd", &[(10, 5e-6), (25, 1e-4), (50, 5e-3), (usize::MAX, 5e-2)]);
+}
+
+#[test]
+fn lenet_follows_caffe_by_nesterov() {
+    check_losses("lenet_nesterov", &[(10, 5e-6), (25, 1e-3), (50, 3e-2), (usize::MAX, 0.2)]);
+}
+
+#[test]
+fn lenet_follows_caffe_by_adagrad() {
+    check_losses("lenet_adagrad", &[(10, 1e-4), (25, 1e-3), (50, 3e-2), (usize::MAX, 0.2)]);
+}
+
+#[test]
+fn lenet_follows_caffe_by_rmsprop() {
+    check_losses("lenet_rmsprop", &[(10, 2e-5), (25, 1e-3), (50, 5e-2), (usize::MAX, 0.2)]);
+}
+
+#[test]
+fn lenet_follows_caffe_by_adadelta() {
+    check_losses("lenet_adadelta", &[(10, 5e-6), (25, 1e-3), (50, 0.1), (usize::MAX, 0.5)]);
+}
+
+#[test]
+fn lenet_follows_caffe_by_adam() {
+    check_losses("lenet_adam", &[(10, 5e-6), (25, 1e-4), (50, 1e-2), (usize::MAX, 0.1)]);
 }
 
 #[test]

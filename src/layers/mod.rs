@@ -59,6 +59,7 @@ mod power;
 mod prelu;
 mod prior_box;
 mod psroi_pooling;
+mod python;
 mod recurrent;
 mod reduction;
 mod regions;

@@ -126,6 +126,7 @@ pub static TABLE: &[LayerType] = &[
     row("PReLU", 1..=1, Count(1..=1), "x, or a learned slope below 0", prelu::Prelu::new_layer),
     row("PriorBox", 2..=2, Count(1..=1), "default boxes around each position", prior_box::PriorBox::new_layer).without_gradient().of("SSD Caffe"),
     row("PSROIPooling", 2..=2, Count(1..=1), "mean value of each bin of regions, a channel for each bin", psroi_pooling::PsRoiPooling::new_layer).of("R-FCN Caffe"),
+    row("Python", 0..=ANY, Count(0..=ANY), "ends in an error: there is no Python in this program", python::new_layer).without_gradient(),
     row("Reduction", 1..=1, Count(1..=1), "each row of values into one", reduction::Reduction::new_layer),
     row("ReLU", 1..=1, Count(1..=1), "max(x, 0), or leaky", relu::new_layer),
     row("ReLU6", 1..=1, Count(1..=1), "min(max(x, 0), 6)", relu6::new_layer).of("MobileNet Caffe"),
@@ -158,22 +159,17 @@ pub static TABLE: &[LayerType] = &[
 pub fn layer_type(name: &str) -> Result<&'static LayerType> {
     TABLE.iter().find(|row| row.name == name).ok_or_else(|| {
         let near = suggest::nearest(name, TABLE.iter().map(|row| row.name.to_string()));
-        let message = match (name, forks::layer_type(name), near) {
-            ("Python", ..) => PYTHON.to_string(),
-            (_, Some(fork), near) => {
+        let message = match (forks::layer_type(name), near) {
+            (Some(fork), near) => {
                 let near = near.map_or(String::new(), |near| format!("the nearest type here is {near:?}; "));
                 format!("{name:?} is a layer of {fork}; {near}`rcaffe layers` lists what there is")
             }
-            (_, None, Some(near)) => format!("unknown layer type {name:?}; did you mean {near:?}?"),
-            (_, None, None) => format!("unknown layer type {name:?}; `rcaffe layers` lists what there is"),
+            (None, Some(near)) => format!("unknown layer type {name:?}; did you mean {near:?}?"),
+            (None, None) => format!("unknown layer type {name:?}; `rcaffe layers` lists what there is"),
         };
         Error::config("type", message)
     })
 }
-
-/// What to do about a layer that Caffe would run in its Python interpreter.
-const PYTHON: &str = "Python layers cannot run: there is no Python in this program; put layers of `rcaffe layers` in its place, \
-                      or, where it loads data, an HDF5Data, ImageData or MemoryData layer";
 
 #[cfg(test)]
 mod tests {
@@ -187,7 +183,6 @@ mod tests {
         assert_eq!(error, "type: unknown layer type \"Relu\"; did you mean \"ReLU\"?");
         let error = layer_type("MultiBoxLoss").err().unwrap().to_string();
         assert!(error.contains("a layer of SSD Caffe"), "{error}");
-        assert!(layer_type("Python").err().unwrap().to_string().contains("no Python in this program"));
         assert!(!layer_type("Teleport").err().unwrap().to_string().contains("did you mean"));
     }
 }

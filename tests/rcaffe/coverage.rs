@@ -12,6 +12,7 @@ use rcaffe::layers::TABLE;
 const WITHOUT_CASE: &[(&str, &str)] = &[
     ("HDF5Output", "it has no tops; its own test reads the file that it writes"),
     ("MemoryData", "its values come from the program that runs the net"),
+    ("Python", "it ends in an error"),
     ("Silence", "it has no tops, and its gradient is zero"),
     ("Split", "net files do not name it; the case split_implicit has the one that Caffe puts in"),
 ];
@@ -74,10 +75,10 @@ fn all_types_of_caffe_are_there() {
     assert_eq!(there, types);
 }
 
-/// The types that Caffe 1.0 registers, but for Python, which ends in an error that says what to do instead.
+/// The types that Caffe 1.0 registers.
 const CAFFE: &str = "
     AbsVal Accuracy ArgMax BNLL BatchNorm BatchReindex Bias Clip Concat ContrastiveLoss Convolution Crop Data Deconvolution
     Dropout DummyData ELU Eltwise Embed EuclideanLoss Exp Filter Flatten HDF5Data HDF5Output HingeLoss Im2col ImageData
     InfogainLoss InnerProduct Input LRN LSTM LSTMUnit Log MVN MemoryData MultinomialLogisticLoss PReLU Parameter Pooling Power
-    RNN ReLU Reduction Reshape SPP Scale Sigmoid SigmoidCrossEntropyLoss Silence Slice Softmax SoftmaxWithLoss Split Swish
+    Python RNN ReLU Reduction Reshape SPP Scale Sigmoid SigmoidCrossEntropyLoss Silence Slice Softmax SoftmaxWithLoss Split Swish
     TanH Threshold Tile WindowData";

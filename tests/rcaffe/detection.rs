@@ -3,7 +3,8 @@
 use rcaffe::{net::Net, prototxt::parse_net, rng::SharedRandom, tensor::Blob};
 
 /// Two images of 24 by 32 pixels; a pointwise-depthwise block to 6 by 8 positions and a strided one to 3 by 4; three classes.
-const DETECTOR: &str = r#"
+/// A small single-shot detector.
+pub const DETECTOR: &str = r#"
 name: "small_detector"
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 24 dim: 32 } } }
 layer {

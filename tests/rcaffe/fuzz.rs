@@ -17,6 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::detection::DETECTOR;
 use rcaffe::{
     layers::TABLE,
     net::Net,
@@ -67,27 +68,70 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The example nets: all models and the nets of the layer cases. Databases, which are not there, become DummyData.
-fn nets() -> Vec<String> {
+/// A net to change, and the file in whose folder its data are.
+struct Example {
+    text: String,
+    file: String,
+}
+
+/// The example nets: all models, the nets of the reference cases, and nets of the layers of forks. Databases of the models,
+/// which are not there, become DummyData.
+fn examples() -> Vec<Example> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut paths = Vec::new();
-    files(&root.join("models"), &mut paths);
-    files(&root.join("tests/golden/layers"), &mut paths);
+    for folder in ["models", "tests/golden/layers", "tests/golden/images", "tests/golden/hdf5", "tests/golden/db"] {
+        files(&root.join(folder), &mut paths);
+    }
     paths.sort();
-    let text = |path: &PathBuf| {
+    let example = |path: &PathBuf| {
         let text = fs::read_to_string(path).expect("a text file");
         let mut net = parse_net(&text, "net.prototxt").expect("an example net").message;
-        net.layer.iter_mut().filter(|layer| layer.r#type() == "Data").for_each(without_database);
-        print_net(&net)
+        if path.starts_with(root.join("models")) {
+            net.layer.iter_mut().filter(|layer| layer.r#type() == "Data").for_each(without_database);
+        }
+        Example { text: print_net(&net), file: path.to_str().expect("a path in UTF-8").to_owned() }
     };
-    paths.iter().map(text).collect()
+    let mut examples: Vec<Example> = paths.iter().map(example).collect();
+    // As often as the many small nets of single layers.
+    for text in [DETECTOR, FORKS].repeat(10) {
+        examples.push(Example { text: text.to_owned(), file: "net.prototxt".to_owned() });
+    }
+    examples
 }
+
+/// Layers of forks that DETECTOR has not.
+const FORKS: &str = r#"
+force_backward: true
+layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 8 dim: 6 dim: 6 } } }
+layer { name: "rois" type: "DummyData" top: "rois" dummy_data_param { shape { dim: 3 dim: 5 } data_filler { value: 1 } } }
+layer { name: "mix" type: "ShuffleChannel" bottom: "x" top: "mix"
+  shuffle_channel_param { group: 2 } }
+layer { name: "gates" type: "Pooling" bottom: "mix" top: "gates"
+  pooling_param { pool: AVE global_pooling: true } }
+layer { name: "axpy" type: "Axpy" bottom: "gates" bottom: "mix" bottom: "x" top: "axpy" }
+layer { name: "drop" type: "StochasticDepth" bottom: "axpy" top: "drop"
+  stochastic_depth_param { survival_prob: 0.8 } }
+layer { name: "pool" type: "Pooling" bottom: "drop" top: "pool" top: "mask"
+  pooling_param { pool: MAX kernel_size: 2 stride: 2 } }
+layer { name: "up" type: "Upsample" bottom: "pool" bottom: "mask" top: "up"
+  upsample_param { scale: 2 } }
+layer { name: "wide" type: "Upsample" bottom: "pool" top: "wide"
+  upsample_param { scale: 3 } }
+layer { name: "interp" type: "Interp" bottom: "up" top: "interp"
+  interp_param { height: 9 width: 7 pad_beg: 0 pad_end: -1 } }
+layer { name: "centre" type: "CropCenter" bottom: "wide" top: "centre"
+  crop_center_param { crop_size: 0 crop_size: 0 crop_size: 1 crop_size: 2 } }
+layer { name: "roi" type: "ROIPooling" bottom: "interp" bottom: "rois" top: "roi"
+  roi_pooling_param { pooled_h: 2 pooled_w: 3 spatial_scale: 0.5 } }
+layer { name: "psroi" type: "PSROIPooling" bottom: "x" bottom: "rois" top: "psroi"
+  psroi_pooling_param { spatial_scale: 0.5 output_dim: 2 group_size: 2 } }
+"#;
 
 fn without_database(layer: &mut LayerParameter) {
     let crop = layer.transform_param.as_ref().map_or(0, |transform| transform.crop_size());
     let side = i64::from(if crop > 0 { crop } else { 32 });
     let shape = |dim: Vec<i64>| BlobShape { dim };
-    let shapes = vec![shape(vec![2, 3, side, side]), shape(vec![2])];
+    let shapes = [shape(vec![2, 3, side, side]), shape(vec![2])];
     layer.r#type = Some("DummyData".into());
     layer.dummy_data_param =
         Some(DummyDataParameter { shape: shapes[..layer.top.len()].to_vec(), ..Default::default() });
@@ -227,7 +271,7 @@ fn line_of(place: usize, pieces: &[String]) -> Range<usize> {
     start..end
 }
 
-fn is_number(piece: &String) -> bool {
+fn is_number(piece: &str) -> bool {
     piece.starts_with(|letter: char| letter.is_ascii_digit() || letter == '-')
 }
 
@@ -240,30 +284,36 @@ fn pick_place(pieces: &[String], numbers: &mut Numbers) -> Option<usize> {
 }
 
 /// How far a net came: 0 it does not parse, 1 it is no net, 2 it runs not, 3 it runs.
-fn run(text: &str, phase: Phase) -> usize {
-    let Ok(document) = parse_net(text, "net.prototxt") else { return 0 };
+fn run(text: &str, file: &str, phase: Phase) -> usize {
+    let Ok(document) = parse_net(text, file) else { return 0 };
     let mut net = document.message;
     net.state = Some(NetState { phase: Some(phase as i32), ..NetState::default() });
-    let Ok(mut net) = Net::within(Room::of_bytes(ROOM), &net, "net.prototxt", SharedRandom::new(1)) else { return 1 };
+    let Ok(mut net) = Net::within(Room::of_bytes(ROOM), &net, file, SharedRandom::new(1)) else { return 1 };
     if net.forward().is_err() || net.backward().is_err() { 2 } else { 3 }
+}
+
+#[test]
+fn the_nets_of_forks_run_as_they_are() {
+    assert_eq!([DETECTOR, FORKS].map(|text| run(text, "net.prototxt", Phase::Test)), [3, 3]);
 }
 
 #[test]
 fn fuzzed_nets_end_in_a_result_or_an_error() {
     let cases = std::env::var("RCAFFE_FUZZ").ok().map_or(CASES, |count| count.parse().expect("a number of cases"));
-    let nets = nets();
+    let examples = examples();
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let outcomes: [AtomicUsize; 4] = Default::default();
     let running: Mutex<Vec<Option<(usize, Instant)>>> = Mutex::new(vec![None; 2]);
     let failed = Mutex::new(Vec::new());
-    let text_of = |case: usize| {
+    let example_of = |case: usize| {
         let mut numbers = Numbers(case as u64);
-        changed(&nets[numbers.below(nets.len())], &mut numbers)
+        let Example { text, file } = &examples[numbers.below(examples.len())];
+        Example { text: changed(text, &mut numbers), file: file.clone() }
     };
     thread::scope(|scope| {
         for worker in 0..2 {
-            let (next, done, running, failed, outcomes, text_of) =
-                (&next, &done, &running, &failed, &outcomes, &text_of);
+            let (next, done, running, failed, outcomes, example_of) =
+                (&next, &done, &running, &failed, &outcomes, &example_of);
             scope.spawn(move || {
                 loop {
                     let case = next.fetch_add(1, Ordering::Relaxed);
@@ -271,9 +321,9 @@ fn fuzzed_nets_end_in_a_result_or_an_error() {
                         break;
                     }
                     running.lock().expect("no panic with the lock")[worker] = Some((case, Instant::now()));
-                    let text = text_of(case);
+                    let Example { text, file } = example_of(case);
                     let phase = if case.is_multiple_of(2) { Phase::Train } else { Phase::Test };
-                    match catch_unwind(AssertUnwindSafe(|| run(&text, phase))) {
+                    match catch_unwind(AssertUnwindSafe(|| run(&text, &file, phase))) {
                         Ok(outcome) => drop(outcomes[outcome].fetch_add(1, Ordering::Relaxed)),
                         Err(_) => failed.lock().expect("no panic with the lock").push(case),
                     }
@@ -286,14 +336,14 @@ fn fuzzed_nets_end_in_a_result_or_an_error() {
             thread::sleep(Duration::from_millis(50));
             let running = running.lock().expect("no panic with the lock").clone();
             if let Some((case, _)) = running.into_iter().flatten().find(|(_, start)| start.elapsed() > LONGEST) {
-                eprintln!("case {case} hangs:\n{}", text_of(case));
+                eprintln!("case {case} hangs:\n{}", example_of(case).text);
                 process::exit(101);
             }
         }
     });
     println!("{cases} cases: {outcomes:?} (not read, no net, did not run, ran)");
     let failed = failed.into_inner().expect("no panic with the lock");
-    let first = failed.first().map(|&case| text_of(case)).unwrap_or_default();
+    let first = failed.first().map(|&case| example_of(case).text).unwrap_or_default();
     assert!(failed.is_empty(), "cases {failed:?} panicked; the first:\n{first}");
     assert!(outcomes[3].load(Ordering::Relaxed) > cases / 100, "hardly a net runs: {outcomes:?}");
 }

@@ -17,9 +17,9 @@ use crate::{
 /// A convolution of fixed sizes: its geometry, and the memory it works in.
 #[derive(Debug)]
 pub struct Convolution {
-    given: Geometry,
-    /// The sizes given, with what does not matter made small.
     geometry: Geometry,
+    /// The same, with what does not matter made small.
+    planned: Geometry,
     cpu: cpu::Workspace,
 }
 
@@ -28,25 +28,25 @@ impl Convolution {
     ///
     /// # Panics
     /// When a kernel does not fit its axis, an extent, stride or dilation is 0, or groups do not divide the channels.
-    pub fn new(given: Geometry) -> Self {
-        let mut geometry = given.clone();
-        if geometry.axes.is_empty() {
-            geometry.axes.push(Axis { input: 1, kernel: 1, stride: 1, pad: 0, dilation: 1 });
+    pub fn new(geometry: Geometry) -> Self {
+        let mut planned = geometry.clone();
+        if planned.axes.is_empty() {
+            planned.axes.push(Axis { input: 1, kernel: 1, stride: 1, pad: 0, dilation: 1 });
         }
-        for axis in &mut geometry.axes {
+        for axis in &mut planned.axes {
             assert!(axis.kernel > 0 && axis.stride > 0 && axis.dilation > 0, "{axis:?}");
             assert!(axis.output().is_some(), "the kernel does not fit {axis:?}");
             axis.shorten();
         }
-        let Geometry { channels, outputs, groups, .. } = geometry;
+        let Geometry { channels, outputs, groups, .. } = planned;
         assert!(groups > 0 && channels % groups == 0 && outputs % groups == 0, "{groups} groups of {channels}");
-        let cpu = cpu::Workspace::new(Kernel::get(), &geometry);
-        Convolution { given, geometry, cpu }
+        let cpu = cpu::Workspace::new(Kernel::get(), &planned);
+        Convolution { geometry, planned, cpu }
     }
 
     /// The sizes.
     pub fn geometry(&self) -> &Geometry {
-        &self.given
+        &self.geometry
     }
 
     /// `top = bottom ∗ weights (+ bias)`; bottom N×C×..., weights M×C/groups×..., bias M, top N×M×....
@@ -55,7 +55,7 @@ impl Convolution {
             Device::Cpu => {
                 let bias = bias.map(Buffer::host);
                 let (bottom, weights, mut top) = (bottom.host(), weights.host(), top.host_mut());
-                cpu::forward(&mut self.cpu, &self.geometry, &bottom, &weights, bias.as_deref(), &mut top);
+                cpu::forward(&mut self.cpu, &self.planned, &bottom, &weights, bias.as_deref(), &mut top);
             }
         }
     }
@@ -74,7 +74,7 @@ impl Convolution {
             Device::Cpu => {
                 let bias = bias.map(Buffer::host);
                 let (top, weights, mut bottom) = (top_diff.host(), weights.host(), bottom_diff.host_mut());
-                cpu::backward_bottom(&mut self.cpu, &self.geometry, &top, &weights, bias.as_deref(), &mut bottom);
+                cpu::backward_bottom(&mut self.cpu, &self.planned, &top, &weights, bias.as_deref(), &mut bottom);
             }
         }
     }
@@ -84,7 +84,7 @@ impl Convolution {
         match device {
             Device::Cpu => {
                 let (bottom, top, mut weights) = (bottom.host(), top_diff.host(), weights_diff.host_mut());
-                cpu::backward_weights(&mut self.cpu, &self.geometry, &bottom, &top, &mut weights);
+                cpu::backward_weights(&mut self.cpu, &self.planned, &bottom, &top, &mut weights);
             }
         }
     }
@@ -92,7 +92,7 @@ impl Convolution {
     /// The gradient of the bias, added: `bias_diff[m] += Σ_{n,o} top_diff[n][m][o]`.
     pub fn backward_bias(&mut self, device: Device, top_diff: &Buffer, bias_diff: &Buffer) {
         match device {
-            Device::Cpu => cpu::backward_bias(&self.geometry, &top_diff.host(), &mut bias_diff.host_mut()),
+            Device::Cpu => cpu::backward_bias(&self.planned, &top_diff.host(), &mut bias_diff.host_mut()),
         }
     }
 }

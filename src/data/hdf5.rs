@@ -1,11 +1,11 @@
 //! HDF5 files: arrays by their path in the file, with groups made on the way.
 //!
 //! Read are files of every version, datasets contiguous or in chunks, compressed by deflate, LZF or shuffled; floats of 32 and 64
-//! bits and integers come as f32. Written are files that HDF5 1.8 reads, as Caffe's time had it.
+//! bits and integers come as f32; texts of a fixed or any length. Written are files that HDF5 1.8 reads, as Caffe's time had it.
 
 use std::{collections::BTreeMap, path::Path};
 
-use hdf5_pure::{Datatype, FileBuilder, FormatError, GroupBuilder, LibVer};
+use hdf5_pure::{CharacterSet, Datatype, FileBuilder, FormatError, GroupBuilder, LibVer, StringPadding};
 
 use crate::error::{Error, Result};
 
@@ -61,18 +61,49 @@ impl Reader {
         self.read(path, hdf5_pure::Dataset::read_i32)
     }
 
+    /// The dataset at this path, its numbers as bytes.
+    ///
+    /// # Errors
+    /// When there is none, or it does not hold numbers.
+    pub fn bytes(&self, path: &str) -> Result<Vec<u8>> {
+        Ok(self.read(path, hdf5_pure::Dataset::read_u8)?.values)
+    }
+
+    /// The text at this path.
+    ///
+    /// # Errors
+    /// When there is none, or it is no text.
+    pub fn text(&self, path: &str) -> Result<String> {
+        let fault = |message: String| self.fault(path, &message);
+        let dataset = self.dataset(path)?;
+        self.check_size(&dataset).map_err(fault)?;
+        let texts = dataset.read_string().map_err(|cause| fault(format!("holds no text: {cause}")))?;
+        match <[String; 1]>::try_from(texts) {
+            Ok([text]) => Ok(text),
+            Err(texts) => Err(fault(format!("must hold one text, has {}", texts.len()))),
+        }
+    }
+
+    fn fault(&self, path: &str, message: &str) -> Error {
+        Error::data(&self.name, format!("dataset {path:?} {message}"))
+    }
+
+    fn dataset(&self, path: &str) -> Result<hdf5_pure::Dataset> {
+        self.file.dataset(path).map_err(|cause| match cause {
+            hdf5_pure::Error::Format(FormatError::PathNotFound { .. }) => {
+                self.fault(path, &format!("is not there; {}", self.there()))
+            }
+            cause => self.fault(path, &format!("cannot be read: {cause}")),
+        })
+    }
+
     fn read<T>(
         &self,
         path: &str,
         read: impl FnOnce(&hdf5_pure::Dataset) -> Result<Vec<T>, hdf5_pure::Error>,
     ) -> Result<Array<T>> {
-        let fault = |message: String| Error::data(&self.name, format!("dataset {path:?} {message}"));
-        let dataset = self.file.dataset(path).map_err(|cause| match cause {
-            hdf5_pure::Error::Format(FormatError::PathNotFound { .. }) => {
-                fault(format!("is not there; {}", self.there()))
-            }
-            cause => fault(format!("cannot be read: {cause}")),
-        })?;
+        let fault = |message: String| self.fault(path, &message);
+        let dataset = self.dataset(path)?;
         let damaged = |cause: hdf5_pure::Error| fault(format!("cannot be read: {cause}"));
         if !matches!(dataset.datatype().map_err(damaged)?, Datatype::FloatingPoint { .. } | Datatype::FixedPoint { .. })
         {
@@ -106,12 +137,20 @@ impl Reader {
     /// # Errors
     /// When there is no such group.
     pub fn names(&self, group: &str) -> Result<Vec<String>> {
-        let fault = |cause| Error::data(&self.name, format!("group {group:?} cannot be read: {cause}"));
-        let group = if group.is_empty() { self.file.root() } else { self.file.group(group).map_err(fault)? };
-        let mut names = group.groups().map_err(fault)?;
-        names.extend(group.datasets().map_err(fault)?);
+        let [mut names, datasets] = self.members(group)?;
+        names.extend(datasets);
         names.sort_unstable();
         Ok(names)
+    }
+
+    /// The names of the groups in a group, and those of the datasets in it; "" is the file itself.
+    ///
+    /// # Errors
+    /// When there is no such group.
+    pub fn members(&self, group: &str) -> Result<[Vec<String>; 2]> {
+        let fault = |cause| Error::data(&self.name, format!("group {group:?} cannot be read: {cause}"));
+        let group = if group.is_empty() { self.file.root() } else { self.file.group(group).map_err(fault)? };
+        Ok([group.groups().map_err(fault)?, group.datasets().map_err(fault)?])
     }
 
     /// What the file holds, for messages.
@@ -127,6 +166,8 @@ impl Reader {
 #[derive(Debug, Default)]
 pub struct Writer {
     root: BTreeMap<String, Node>,
+    /// A path that was to be two things.
+    clash: Option<String>,
 }
 
 #[derive(Debug)]
@@ -134,6 +175,8 @@ enum Node {
     Group(BTreeMap<String, Node>),
     Floats(Array<f32>),
     Integers(Array<i32>),
+    Bytes(Vec<u8>),
+    Text(String),
 }
 
 impl Writer {
@@ -152,21 +195,40 @@ impl Writer {
         self.put(path, Node::Integers(Array { shape: shape.to_vec(), values: values.to_vec() }));
     }
 
+    /// Puts bytes at a path, in a row.
+    pub fn bytes(&mut self, path: &str, values: &[u8]) {
+        self.put(path, Node::Bytes(values.to_vec()));
+    }
+
+    /// Puts a text at a path, as C's strings are: one element with a zero byte behind its last.
+    pub fn text(&mut self, path: &str, text: &str) {
+        self.put(path, Node::Text(text.to_owned()));
+    }
+
     /// Makes a group, which may stay empty, and those on the way to it.
     pub fn group(&mut self, path: &str) {
-        descend(&mut self.root, path.split('/'));
+        if descend(&mut self.root, path.split('/')).is_none() {
+            self.clash = Some(path.to_owned());
+        }
     }
 
     fn put(&mut self, path: &str, node: Node) {
         let (groups, name) = path.rsplit_once('/').unwrap_or(("", path));
-        descend(&mut self.root, groups.split('/')).insert(name.to_owned(), node);
+        let free = descend(&mut self.root, groups.split('/'))
+            .is_some_and(|nodes| nodes.insert(name.to_owned(), node).is_none());
+        if !free {
+            self.clash = Some(path.to_owned());
+        }
     }
 
     /// The bytes of the file.
     ///
     /// # Errors
-    /// When a name cannot be one in HDF5, or an array's values are not as many as its dimensions say.
+    /// When a name cannot be one in HDF5, two things have one path, or an array's values are not as many as its dimensions say.
     pub fn finish(self) -> Result<Vec<u8>> {
+        if let Some(path) = self.clash {
+            return Err(Error::data("HDF5 file", format!("cannot be made: two things in it would be called {path:?}")));
+        }
         let mut file = FileBuilder::new();
         file.with_libver_bounds(LibVer::Earliest, LibVer::V18);
         for (name, node) in &self.root {
@@ -183,20 +245,18 @@ impl Writer {
     }
 }
 
-/// The group at the end of a path; what is in its way is replaced.
+/// The group at the end of a path; `None` when something else is in its way.
 fn descend<'a>(
     mut nodes: &'a mut BTreeMap<String, Node>,
     path: impl Iterator<Item = &'a str>,
-) -> &'a mut BTreeMap<String, Node> {
+) -> Option<&'a mut BTreeMap<String, Node>> {
     for name in path.filter(|name| !name.is_empty()) {
-        let node = nodes.entry(name.to_owned()).or_insert_with(|| Node::Group(BTreeMap::new()));
-        if !matches!(node, Node::Group(_)) {
-            *node = Node::Group(BTreeMap::new());
+        match nodes.entry(name.to_owned()).or_insert_with(|| Node::Group(BTreeMap::new())) {
+            Node::Group(inside) => nodes = inside,
+            _ => return None,
         }
-        let Node::Group(inside) = node else { unreachable!("it was made a group in the line above") };
-        nodes = inside;
     }
-    nodes
+    Some(nodes)
 }
 
 fn fill(group: &mut GroupBuilder, nodes: &BTreeMap<String, Node>) {
@@ -217,6 +277,16 @@ fn put_values(dataset: &mut hdf5_pure::DatasetBuilder, node: &Node) {
     match node {
         Node::Floats(Array { shape, values }) => drop(dataset.with_f32_data(values).with_shape(&dims(shape))),
         Node::Integers(Array { shape, values }) => drop(dataset.with_i32_data(values).with_shape(&dims(shape))),
+        Node::Bytes(values) => drop(dataset.with_u8_data(values)),
+        Node::Text(text) => {
+            let bytes = [text.as_bytes(), &[0]].concat();
+            let datatype = Datatype::String {
+                size: bytes.len() as u32,
+                padding: StringPadding::NullTerminate,
+                charset: CharacterSet::Ascii,
+            };
+            dataset.with_raw_data(datatype, bytes, 1).with_shape(&[]);
+        }
         Node::Group(_) => {}
     }
 }
@@ -234,19 +304,39 @@ mod tests {
         writer.floats("data/conv1/1", &[2], &[7.0, 8.0]);
         writer.integers("iter", &[1], &[41]);
         writer.group("data/relu1");
+        writer.text("learned_net", "runs/größe.caffemodel.h5");
+        writer.bytes("more/state", &[0, 255, 7]);
         std::fs::write(&path, writer.finish().unwrap()).unwrap();
         let reader = Reader::open("a.h5", &path).unwrap();
         let weights = Array { shape: vec![2, 1, 3], values: vec![1.0, -2.5, 3.0, 4.0, 5.0, f32::MIN] };
         assert_eq!(reader.floats("data/conv1/0").unwrap(), weights);
         assert_eq!(reader.integers("iter").unwrap(), Array { shape: vec![1], values: vec![41] });
         assert_eq!(reader.floats("iter").unwrap().values, [41.0]);
-        assert_eq!(reader.names("").unwrap(), ["data", "iter"]);
+        assert_eq!(reader.names("").unwrap(), ["data", "iter", "learned_net", "more"]);
         assert_eq!(reader.names("data").unwrap(), ["conv1", "relu1"]);
         assert_eq!(reader.names("data/conv1").unwrap(), ["0", "1"]);
+        assert_eq!(reader.members("data/conv1").unwrap(), [vec![], vec!["0".to_owned(), "1".to_owned()]]);
+        assert_eq!(reader.text("learned_net").unwrap(), "runs/größe.caffemodel.h5");
+        assert_eq!(reader.bytes("more/state").unwrap(), [0, 255, 7]);
+        assert!(reader.text("iter").is_err() && reader.bytes("learned_net").is_err());
         let error = reader.floats("data/conv2/0").unwrap_err().to_string();
-        assert_eq!(error, "a.h5: dataset \"data/conv2/0\" is not there; the file has data, iter");
+        assert_eq!(error, "a.h5: dataset \"data/conv2/0\" is not there; the file has data, iter, learned_net, more");
         assert!(reader.floats("data").unwrap_err().to_string().starts_with("a.h5: dataset \"data\" cannot be read: "));
         assert!(reader.names("nowhere").is_err());
+    }
+
+    #[test]
+    fn a_path_is_one_thing() {
+        let clashes = |second: fn(&mut Writer)| {
+            let mut writer = Writer::new();
+            writer.floats("data/conv/0", &[1], &[1.0]);
+            second(&mut writer);
+            writer.finish().is_err()
+        };
+        assert!(clashes(|writer| writer.floats("data/conv/0/1", &[1], &[1.0])));
+        assert!(clashes(|writer| writer.floats("data/conv", &[1], &[1.0])));
+        assert!(clashes(|writer| writer.group("data/conv/0")));
+        assert!(!clashes(|writer| writer.group("data/conv")));
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub struct Parameters {
     learnable: Vec<Learnable>,
     /// For each layer, the learnable that stands for each of its parameters.
     by_layer: Vec<Vec<usize>>,
+    /// For each learnable, the layer and the position in it that own it.
+    owners: Vec<(usize, usize)>,
     by_name: HashMap<String, usize>,
     data: Buffer,
     diff: Buffer,
@@ -52,6 +54,11 @@ impl Parameters {
     /// The gradients of all learnable parameters, in the same places.
     pub fn diff(&self) -> &Buffer {
         &self.diff
+    }
+
+    /// Whether the parameter at this position of a layer is its own, and not another's that it shares.
+    pub fn is_own(&self, layer: usize, position: usize) -> bool {
+        self.owners[self.by_layer[layer][position]] == (layer, position)
     }
 
     /// Takes in the next layer's parameters.
@@ -85,6 +92,7 @@ impl Parameters {
         if !spec.name().is_empty() {
             self.by_name.insert(name.clone(), id);
         }
+        self.owners.push((self.by_layer.len(), position));
         self.learnable.push(Learnable {
             blob,
             lr_mult: spec.lr_mult(),
@@ -181,6 +189,7 @@ mod tests {
             parameters.of_layer(1, &[Shape::from([2, 3]), Shape::from([1, 4])]),
         );
         assert!(a[0].data().is_same(b[0].data()) && a[0].diff().is_same(b[0].diff()));
+        assert_eq!([(0, 0), (1, 0), (1, 1)].map(|(layer, at)| parameters.is_own(layer, at)), [true, false, true]);
     }
 
     #[test]

@@ -5,7 +5,8 @@ use log::info;
 use super::Net;
 use crate::{
     error::{Error, Result},
-    proto::{LayerParameter, NetParameter},
+    proto::{BlobProto, LayerParameter, NetParameter},
+    tensor::Blob,
 };
 
 impl Net {
@@ -15,35 +16,43 @@ impl Net {
     /// When a layer of the same name has other parameters; nothing has been copied of that layer then.
     pub fn copy_weights(&mut self, source: &NetParameter, file: &str) -> Result<()> {
         for layer in &source.layer {
-            let Some(node) = self.nodes.iter().find(|node| node.name() == layer.name()) else {
+            let Some(index) = self.nodes.iter().position(|node| node.name() == layer.name()) else {
                 info!("Ignoring source layer {}", layer.name());
                 continue;
             };
-            if layer.blobs.is_empty() && node.parameters.is_empty() {
-                continue;
-            }
-            if layer.blobs.len() != node.parameters.len() {
+            self.copy_layer(index, layer, file)?;
+        }
+        Ok(())
+    }
+
+    fn copy_layer(&self, index: usize, layer: &LayerParameter, file: &str) -> Result<()> {
+        let node = &self.nodes[index];
+        // HDF5 files hold a shared parameter only where it is owned.
+        let is_left_out = |position: usize| {
+            !self.parameters.is_own(index, position) && layer.blobs.get(position).is_none_or(is_empty)
+        };
+        let count = node.parameters.len();
+        if layer.blobs.len() > count || (layer.blobs.len()..count).any(|position| !is_left_out(position)) {
+            let message = format!(
+                "has {count} parameters, {file} has {}; is this the net the weights were trained with?",
+                layer.blobs.len()
+            );
+            return Err(Error::shape(message).at(&node.place));
+        }
+        let held = layer.blobs.iter().zip(&node.parameters).enumerate();
+        for (position, (message, blob)) in held.filter(|(position, _)| !is_left_out(*position)) {
+            let values = message.values();
+            if !message.fits(blob.shape()) || values.len() != blob.count() {
                 let message = format!(
-                    "has {} parameters, {file} has {}; is this the net the weights were trained with?",
-                    node.parameters.len(),
-                    layer.blobs.len()
+                    "parameter {position} has shape {}, {file} has {} with {} values; is this the net the weights were \
+                     trained with? To learn this layer from scratch, give it another name",
+                    blob.shape(),
+                    message.dims(),
+                    values.len()
                 );
                 return Err(Error::shape(message).at(&node.place));
             }
-            for (position, (message, blob)) in layer.blobs.iter().zip(&node.parameters).enumerate() {
-                let values = message.values();
-                if !message.fits(blob.shape()) || values.len() != blob.count() {
-                    let message = format!(
-                        "parameter {position} has shape {}, {file} has {} with {} values; is this the net the weights were \
-                         trained with? To learn this layer from scratch, give it another name",
-                        blob.shape(),
-                        message.dims(),
-                        values.len()
-                    );
-                    return Err(Error::shape(message).at(&node.place));
-                }
-                blob.data().host_mut().copy_from_slice(&values);
-            }
+            blob.data().host_mut().copy_from_slice(&values);
         }
         Ok(())
     }
@@ -74,15 +83,32 @@ impl Net {
     /// The net as a message with the values of all parameters (and their gradients if asked for), as Caffe's `.caffemodel`
     /// holds it.
     pub fn to_message(&self, with_diff: bool) -> NetParameter {
-        let layer = |node: &super::Node| LayerParameter {
-            blobs: node.parameters.iter().map(|blob| blob.to_message(with_diff)).collect(),
-            source_line: None,
-            ..node.message.clone()
+        self.message_of(|_, blob| blob.to_message(with_diff))
+    }
+
+    /// As [`to_message`](Net::to_message), but a shared parameter has its values only in the layer that owns it, as in Caffe's
+    /// HDF5 files. Gradients are everywhere.
+    pub fn to_message_of_owned(&self, with_diff: bool) -> NetParameter {
+        self.message_of(|is_own, blob| {
+            let message = blob.to_message(with_diff);
+            if is_own { message } else { BlobProto { data: Vec::new(), ..message } }
+        })
+    }
+
+    fn message_of(&self, blob_message: impl Fn(bool, &Blob) -> BlobProto) -> NetParameter {
+        let layer = |(index, node): (usize, &super::Node)| {
+            let blobs = node.parameters.iter().enumerate();
+            let blobs = blobs.map(|(position, blob)| blob_message(self.parameters.is_own(index, position), blob));
+            LayerParameter { blobs: blobs.collect(), source_line: None, ..node.message.clone() }
         };
         NetParameter {
             name: Some(self.name.clone()),
-            layer: self.nodes.iter().map(layer).collect(),
+            layer: self.nodes.iter().enumerate().map(layer).collect(),
             ..NetParameter::default()
         }
     }
+}
+
+fn is_empty(blob: &BlobProto) -> bool {
+    blob.data.is_empty() && blob.double_data.is_empty()
 }

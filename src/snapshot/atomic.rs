@@ -8,30 +8,71 @@ use std::{
 
 use crate::error::{Error, Result};
 
-/// Writes a file through a temporary one in the same folder: written, synced to the disk, renamed, the folder synced. Whatever
-/// interrupts this, a file of that name is either the old one or the new one.
-///
-/// # Errors
-/// When the folder cannot be written to or the disk is full; the temporary file is removed then.
-pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let partial = partial_path(path);
-    let written = write_and_rename(path, &partial, bytes);
-    if written.is_err() {
-        // The error to report is the first one.
-        let _ = fs::remove_file(&partial);
-    }
-    written.map_err(|cause| Error::io(path, cause))
+/// A file that is on the disk under a name of its own until [`commit`](Staged::commit) puts it in its place; dropped before
+/// that, it is removed.
+#[derive(Debug)]
+pub(super) struct Staged {
+    partial: PathBuf,
+    path: PathBuf,
+    committed: bool,
 }
 
-fn write_and_rename(path: &Path, partial: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(partial)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    drop(file);
-    fs::rename(partial, path)?;
-    // Some file systems cannot sync a folder; the rename itself has been done.
+impl Staged {
+    /// Writes what is to become the file at `path` into a temporary file in the same folder, and syncs it to the disk.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to or the disk is full; the temporary file is removed then.
+    pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<Self> {
+        let staged = Staged { partial: partial_path(path), path: path.to_owned(), committed: false };
+        staged.fill(bytes).map_err(|cause| Error::io(path, cause))?;
+        Ok(staged)
+    }
+
+    fn fill(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut file = File::create(&self.partial)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    }
+
+    /// Puts the file in its place, where it is at once or not at all.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to.
+    pub(super) fn commit(mut self) -> Result<()> {
+        fs::rename(&self.partial, &self.path).map_err(|cause| Error::io(&self.path, cause))?;
+        self.committed = true;
+        sync_folder(&self.path);
+        Ok(())
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.committed {
+            // The error to report is the one that came before.
+            let _ = fs::remove_file(&self.partial);
+        }
+    }
+}
+
+/// Puts weights and the state that names them in their places such that, whatever interrupts this, a state never stands beside
+/// weights that it was not written with: an old state goes first, the new one comes last.
+///
+/// # Errors
+/// When the folder cannot be written to.
+pub(super) fn commit_pair(weights: Staged, state: Staged) -> Result<()> {
+    match fs::remove_file(&state.path) {
+        Ok(()) => sync_folder(&state.path),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
+        Err(cause) => return Err(Error::io(&state.path, cause)),
+    }
+    weights.commit()?;
+    state.commit()
+}
+
+/// Some file systems cannot sync a folder; what was done in it has been done.
+fn sync_folder(path: &Path) {
     let _ = File::open(folder_of(path)).and_then(|folder| folder.sync_all());
-    Ok(())
 }
 
 /// Makes sure that files beginning with this prefix can be written, making the folder when it is not there.
@@ -61,16 +102,39 @@ fn partial_path(path: &Path) -> PathBuf {
 mod tests {
     use super::*;
 
+    fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+        Staged::write(path, bytes)?.commit()
+    }
+
     #[test]
     fn a_failed_write_leaves_the_old_file_and_no_rest() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("snap");
-        write_atomically(&path, b"old").unwrap();
-        write_atomically(&path, b"new").unwrap();
+        write(&path, b"old").unwrap();
+        write(&path, b"new").unwrap();
+        drop(Staged::write(&path, b"never").unwrap());
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         let nowhere = folder.path().join("missing").join("snap");
-        assert!(write_atomically(&nowhere, b"x").unwrap_err().to_string().contains("missing"));
+        assert!(write(&nowhere, b"x").unwrap_err().to_string().contains("missing"));
+    }
+
+    #[test]
+    fn an_old_state_is_gone_before_its_weights_are_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let [weights, state] = ["weights", "state"].map(|name| folder.path().join(name));
+        write(&state, b"old").unwrap();
+        // The weights cannot be put where a folder is.
+        fs::create_dir(&weights).unwrap();
+        let staged = [Staged::write(&weights, b"new").unwrap(), Staged::write(&state, b"new").unwrap()];
+        let [new_weights, new_state] = staged;
+        commit_pair(new_weights, new_state).unwrap_err();
+        assert!(!state.exists());
+        fs::remove_dir(&weights).unwrap();
+        let [new_weights, new_state] = [&weights, &state].map(|path| Staged::write(path, b"new").unwrap());
+        commit_pair(new_weights, new_state).unwrap();
+        assert_eq!((fs::read(&weights).unwrap(), fs::read(&state).unwrap()), (b"new".to_vec(), b"new".to_vec()));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
     #[test]

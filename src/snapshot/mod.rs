@@ -1,103 +1,113 @@
 //! Snapshots: weights and solver state on disk, written so that a killed run never leaves half a file.
+//!
+//! Binary files and HDF5 files are told apart by their first bytes; both hold the same messages.
 
 mod atomic;
+mod binary;
+mod hdf5;
+#[cfg(test)]
+mod tests;
 
-use std::{fs, path::Path};
+use std::{
+    fs::{self, File},
+    io::Read,
+    path::Path,
+};
 
+use atomic::Staged;
 pub use atomic::check_writable;
-use atomic::write_atomically;
-use prost::Message;
 
 use crate::{
     error::{Error, Result},
-    proto::{NetParameter, SolverState},
-    prototxt::upgrade_net,
+    proto::{NetParameter, RunState, SolverState, solver_parameter::SnapshotFormat},
 };
 
 /// The first bytes of an HDF5 file.
-const HDF5_SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
+const HDF5_SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
 
-/// Reads a `.caffemodel`; nets of Caffe's early days are upgraded.
+/// What the files of a format are called: `.caffemodel` and `.solverstate`, in HDF5 with `.h5` behind.
+pub fn extension(format: SnapshotFormat) -> &'static str {
+    match format {
+        SnapshotFormat::Binaryproto => "",
+        SnapshotFormat::Hdf5 => ".h5",
+    }
+}
+
+/// Reads a `.caffemodel` or `.caffemodel.h5`; nets of Caffe's early days are upgraded.
 ///
 /// # Errors
-/// When the file is not there, is cut off, or holds no net.
+/// When the file is not there, is cut off or damaged, or holds no net.
 pub fn read_weights(path: &Path) -> Result<NetParameter> {
-    let mut net: NetParameter = read(path, "caffemodel")?;
-    upgrade_net(&mut net, &path.display().to_string())?;
-    if net.layer.is_empty() {
-        return Err(Error::data(path.display().to_string(), "holds no layers; is this a .caffemodel?"));
+    let origin = path.display().to_string();
+    match is_hdf5(path)? {
+        true => hdf5::read_weights(path, &origin),
+        false => binary::weights(&read(path, &origin)?, &origin),
     }
-    Ok(net)
 }
 
-/// Writes a `.caffemodel`.
+/// Reads a `.solverstate` or `.solverstate.h5`.
 ///
 /// # Errors
-/// When the file cannot be written; a file of that name stays as it was then.
-pub fn write_weights(net: &NetParameter, path: &Path) -> Result<()> {
-    write(net, path)
-}
-
-/// Reads a `.solverstate`.
-///
-/// # Errors
-/// When the file is not there, is cut off, or is no solver state.
+/// When the file is not there, is cut off or damaged, or is no solver state.
 pub fn read_state(path: &Path) -> Result<SolverState> {
-    let state: SolverState = read(path, "solverstate")?;
-    if state.iter.is_none() {
-        return Err(Error::data(path.display().to_string(), "names no iteration; is this a .solverstate?"));
+    let origin = path.display().to_string();
+    match is_hdf5(path)? {
+        true => hdf5::read_state(path, &origin),
+        false => binary::state(&read(path, &origin)?, &origin),
     }
-    Ok(state)
 }
 
-/// Writes a `.solverstate`.
+/// The checksum of a file, to compare with a state's `weights_checksum`.
 ///
 /// # Errors
-/// When the file cannot be written; a file of that name stays as it was then.
-pub fn write_state(state: &SolverState, path: &Path) -> Result<()> {
-    write(state, path)
+/// When the file cannot be read.
+pub fn checksum(path: &Path) -> Result<u32> {
+    Ok(crc32c::crc32c(&fs::read(path).map_err(|cause| Error::io(path, cause))?))
 }
 
-fn write(message: &impl Message, path: &Path) -> Result<()> {
-    check_size(message.encoded_len() as u64, path)?;
-    write_atomically(path, &message.encode_to_vec())
+fn is_hdf5(path: &Path) -> Result<bool> {
+    let mut start = Vec::new();
+    let file = File::open(path).map_err(|cause| Error::io(path, cause))?;
+    file.take(HDF5_SIGNATURE.len() as u64).read_to_end(&mut start).map_err(|cause| Error::io(path, cause))?;
+    Ok(start == HDF5_SIGNATURE)
 }
 
-/// Protobuf counts bytes in 31 bits: a reader may cut a longer file off or refuse it.
-fn check_size(bytes: u64, path: &Path) -> Result<()> {
-    if bytes <= i32::MAX as u64 {
-        return Ok(());
+fn read(path: &Path, origin: &str) -> Result<Vec<u8>> {
+    binary::check_size(fs::metadata(path).map_err(|cause| Error::io(path, cause))?.len(), origin)?;
+    fs::read(path).map_err(|cause| Error::io(path, cause))
+}
+
+/// Weights that are on the disk, but not yet under their name: the state that goes with them comes first.
+#[derive(Debug)]
+pub struct StagedWeights {
+    file: Staged,
+    checksum: u32,
+}
+
+impl StagedWeights {
+    /// Writes the weights beside the place where they are to be.
+    ///
+    /// # Errors
+    /// When they cannot be written; all files are as they were then.
+    pub fn write(net: &NetParameter, path: &Path, format: SnapshotFormat) -> Result<Self> {
+        let bytes = match format {
+            SnapshotFormat::Binaryproto => binary::encode(net, &path.display().to_string())?,
+            SnapshotFormat::Hdf5 => hdf5::weights(net)?,
+        };
+        Ok(StagedWeights { file: Staged::write(path, &bytes)?, checksum: crc32c::crc32c(&bytes) })
     }
-    let message = format!(
-        "{:.1} GB are more than the 2 GB that a binary snapshot can hold; use several nets, or fewer parameters",
-        bytes as f64 / 1e9
-    );
-    Err(Error::data(path.display().to_string(), message))
-}
 
-fn read<T: Message + Default>(path: &Path, kind: &str) -> Result<T> {
-    let length = fs::metadata(path).map_err(|cause| Error::io(path, cause))?.len();
-    check_size(length, path)?;
-    let bytes = fs::read(path).map_err(|cause| Error::io(path, cause))?;
-    let origin = || path.display().to_string();
-    if bytes.starts_with(HDF5_SIGNATURE) {
-        return Err(Error::data(origin(), "is an HDF5 snapshot, which this version does not read"));
-    }
-    T::decode(bytes.as_slice())
-        .map_err(|error| Error::data(origin(), format!("is no .{kind} or is cut off ({} bytes): {error}", bytes.len())))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn files_beyond_2_gb_are_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("huge.caffemodel");
-        // Holes take no room on the disk.
-        fs::File::create(&path).unwrap().set_len(1 << 31).unwrap();
-        let error = read_weights(&path).unwrap_err().to_string();
-        assert!(error.contains("huge.caffemodel: 2.1 GB are more than the 2 GB"), "{error}");
+    /// Writes the state that names these weights, and puts both in their places. A file of the state's name never stands beside
+    /// other weights, whatever interrupts this.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub fn commit_with(self, mut state: SolverState, path: &Path, format: SnapshotFormat) -> Result<()> {
+        state.run.get_or_insert_with(RunState::default).weights_checksum = Some(self.checksum);
+        let bytes = match format {
+            SnapshotFormat::Binaryproto => binary::encode(&state, &path.display().to_string())?,
+            SnapshotFormat::Hdf5 => hdf5::state(&state)?,
+        };
+        atomic::commit_pair(self.file, Staged::write(path, &bytes)?)
     }
 }

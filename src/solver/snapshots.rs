@@ -6,21 +6,28 @@ use super::{Event, Solver, Sources};
 use crate::{
     error::{Error, Result},
     proto::{BlobProto, SolverState, solver_parameter::SnapshotFormat},
-    snapshot::{check_writable, read_state, read_weights, write_state, write_weights},
+    snapshot::{StagedWeights, check_writable, checksum, extension, read_state, read_weights},
     tensor::Blob,
 };
 
 impl Solver {
-    /// Writes `PREFIX_iter_N.caffemodel` and `PREFIX_iter_N.solverstate`, each through a temporary file.
+    /// Writes `PREFIX_iter_N.caffemodel` and `PREFIX_iter_N.solverstate` (in HDF5 with `.h5` behind). Whatever interrupts this, each
+    /// file is whole or not there, and a state stands beside the weights that it was written with.
     ///
     /// # Errors
     /// When a file cannot be written; snapshots written before stay as they are.
     pub fn snapshot(&mut self) -> Result<()> {
+        let format = self.parameter().snapshot_format();
         let (weights, state) = (self.snapshot_path("caffemodel"), self.snapshot_path("solverstate"));
         self.tell(&Event::SnapshotWeights(&weights));
-        write_weights(&self.net.to_message(self.parameter().snapshot_diff()), &weights)?;
+        let with_diff = self.parameter().snapshot_diff();
+        let net = match format {
+            SnapshotFormat::Binaryproto => self.net.to_message(with_diff),
+            SnapshotFormat::Hdf5 => self.net.to_message_of_owned(with_diff),
+        };
+        let staged = StagedWeights::write(&net, &weights, format)?;
         self.tell(&Event::SnapshotState(&state));
-        write_state(&self.state(&weights), &state)?;
+        staged.commit_with(self.state(&weights), &state, format)?;
         self.last_snapshot = Some(state);
         Ok(())
     }
@@ -34,6 +41,7 @@ impl Solver {
         let state = read_state(path)?;
         if let Some(name) = &state.learned_net {
             let weights = beside(Path::new(name), path);
+            check_weights(&weights, &state, path)?;
             self.net.copy_weights(&read_weights(&weights)?, &weights.display().to_string())?;
         }
         self.tell(&Event::RestoringHistory);
@@ -90,11 +98,13 @@ impl Solver {
             learned_net: Some(weights.display().to_string()),
             history,
             current_step: Some(self.learning_rate.steps_taken(self.iteration.saturating_sub(1)) as i32),
+            run: None,
         }
     }
 
-    fn snapshot_path(&self, extension: &str) -> PathBuf {
-        PathBuf::from(format!("{}_iter_{}.{extension}", self.parameter().snapshot_prefix(), self.iteration))
+    fn snapshot_path(&self, kind: &str) -> PathBuf {
+        let (prefix, behind) = (self.parameter().snapshot_prefix(), extension(self.parameter().snapshot_format()));
+        PathBuf::from(format!("{prefix}_iter_{}.{kind}{behind}", self.iteration))
     }
 }
 
@@ -104,11 +114,21 @@ pub(super) fn check(sources: &Sources<'_>) -> Result<()> {
     if parameter.snapshot() == 0 && !parameter.snapshot_after_train() {
         return Ok(());
     }
-    if parameter.snapshot_format() == SnapshotFormat::Hdf5 {
-        let message = "HDF5 snapshots are not supported by this version; leave the field out for binary ones";
-        return Err(sources.config("snapshot_format", message));
-    }
     check_writable(parameter.snapshot_prefix()).map_err(|error| error.at(&sources.place("snapshot_prefix")))
+}
+
+/// Refuses weights that are not those written with the state: damaged, or of another run.
+fn check_weights(weights: &Path, state: &SolverState, path: &Path) -> Result<()> {
+    let wanted = state.run.as_ref().and_then(|run| run.weights_checksum);
+    if wanted.is_none() || Some(checksum(weights)?) == wanted {
+        return Ok(());
+    }
+    let message = format!(
+        "is not the weight file that was written with {} (its checksum differs): it is damaged or of another run; to begin \
+         anew with these weights, use --weights",
+        path.display()
+    );
+    Err(Error::data(weights.display().to_string(), message))
 }
 
 /// The file as named, or the one of the same name in the folder of `reference`.

@@ -10,5 +10,6 @@ mod files;
 mod fuzz;
 mod golden;
 mod program;
+mod snapshots;
 mod traces;
 mod train;

@@ -108,12 +108,16 @@ pub fn test_interrupted() -> String {
 
 /// Weights are written.
 pub fn snapshotting(file: &str) -> String {
-    format!("Snapshotting to binary proto file {file}")
+    format!("Snapshotting to {} file {file}", format_of(file))
 }
 
 /// The solver's state is written.
 pub fn snapshotting_state(file: &str) -> String {
-    format!("Snapshotting solver state to binary proto file {file}")
+    format!("Snapshotting solver state to {} file {file}", format_of(file))
+}
+
+fn format_of(file: &str) -> &'static str {
+    if file.ends_with(".h5") { "HDF5" } else { "binary proto" }
 }
 
 /// A signal ended training.
@@ -146,6 +150,7 @@ mod tests {
         assert_eq!(test_output(0, "accuracy", 0.252_5, 0.0), "    Test net output #0: accuracy = 0.2525");
         let line = snapshotting_state("snap_iter_50.solverstate");
         assert_eq!(line, "Snapshotting solver state to binary proto file snap_iter_50.solverstate");
+        assert_eq!(snapshotting("a.caffemodel.h5"), "Snapshotting to HDF5 file a.caffemodel.h5");
     }
 
     #[test]

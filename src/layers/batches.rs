@@ -13,7 +13,7 @@ use crate::{
     data::{batch::Batch, prefetch::Prefetch},
     error::{Error, Result},
     proto::LayerParameter,
-    tensor::{MOST_VALUES, Shape},
+    tensor::{Room, Shape},
 };
 
 /// More batches than this are memory wasted.
@@ -38,17 +38,13 @@ pub fn check_prefetch(layer: &LayerParameter) -> Result<usize> {
     Ok(prefetch as usize)
 }
 
-/// Checks that a batch can be held; `field` gives its size. Logs the shape, as Caffe does.
+/// Checks that there is room for a batch; `field` gives its size. Logs the shape, as Caffe does.
 ///
 /// # Errors
-/// When it cannot.
-pub fn check_shape(shape: [usize; 4], field: &str) -> Result<()> {
+/// When there is none.
+pub fn check_shape(room: Room, shape: [usize; 4], field: &str) -> Result<()> {
+    room.check(&Shape::from(shape)).map_err(|why| Error::config(field, why))?;
     let [n, c, h, w] = shape;
-    let values = shape.iter().try_fold(1_usize, |count, &dim| count.checked_mul(dim));
-    if values.is_none_or(|values| values > MOST_VALUES) {
-        let message = format!("{n} images of {c}×{h}×{w} are more than the 2³¹ values that a blob can hold");
-        return Err(Error::config(field, message));
-    }
     info!("output data size: {n},{c},{h},{w}");
     Ok(())
 }

@@ -77,7 +77,7 @@ impl Layer for Data {
         let mut loader = Loader::new(source, Decoder::new(self.color), transform, size);
         loader.seed_from(&context.random);
         let shape = loader.shape()?;
-        batches::check_shape(shape, "data_param.batch_size")?;
+        batches::check_shape(context.room, shape, "data_param.batch_size")?;
         loader.seed_from(&context.random);
         context.random.lock().next_u32();
         self.batches = Some(Batches::start(shape, self.prefetch, move |batch| loader.load(batch))?);
@@ -229,7 +229,7 @@ mod tests {
             let data = message.data_param.as_mut().unwrap();
             (data.source, data.batch_size) = (Some("synthetic:shapes/test".into()), Some(u32::MAX));
         };
-        assert!(error(huge).starts_with("data_param.batch_size: 4294967295 images of 3×32×32"));
+        assert!(error(huge).starts_with("data_param.batch_size: 4294967295×3×32×32 is more than"));
         let both = |message: &mut LayerParameter| {
             let both =
                 TransformationParameter { force_color: Some(true), force_gray: Some(true), ..Default::default() };

@@ -33,6 +33,7 @@ use crate::{
     error::{Error, Result},
     proto::{ImageDataParameter, LayerParameter, TransformationParameter},
     rng::{Random, SharedRandom},
+    tensor::Shape,
 };
 
 const SKIP: &str = "image_data_param.rand_skip";
@@ -103,6 +104,8 @@ impl Layer for ImageData {
     fn setup(&mut self, setup: &mut Setup<'_>) -> Result<()> {
         let (context, base) = (setup.context, setup.context.base.as_deref());
         let source = self.parameter.source();
+        let picture = Shape::from([3, self.parameter.new_height() as usize, self.parameter.new_width() as usize]);
+        context.room.check(&picture).map_err(|why| Error::config("image_data_param.new_height", why))?;
         let mut transform = Transform::new(&self.transform, context.phase, base)?;
         transform.seed_from(&context.random);
         info!("Opening file {source}");
@@ -111,7 +114,7 @@ impl Layer for ImageData {
         let size = self.parameter.batch_size() as usize;
         let mut loader = Loader::new(Box::new(list), self.decoder(), transform, size);
         let shape = loader.shape()?;
-        batches::check_shape(shape, "image_data_param.batch_size")?;
+        batches::check_shape(context.room, shape, "image_data_param.batch_size")?;
         loader.seed_from(&context.random);
         context.random.lock().next_u32();
         self.batches = Some(Batches::start(shape, self.prefetch, move |batch| loader.load(batch))?);

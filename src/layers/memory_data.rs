@@ -51,7 +51,7 @@ impl MemoryData {
 impl Layer for MemoryData {
     fn setup(&mut self, setup: &mut Setup<'_>) -> Result<()> {
         let context = setup.context;
-        batches::check_shape(self.shape, "memory_data_param.batch_size")?;
+        batches::check_shape(setup.context.room, self.shape, "memory_data_param.batch_size")?;
         let mut transform = Transform::new(&self.transform, context.phase, context.base.as_deref())?;
         transform.seed_from(&context.random);
         self.feed = Some(Feed::new(self.shape, transform));

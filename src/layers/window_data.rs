@@ -136,7 +136,7 @@ impl Layer for WindowData {
         info!("{} foreground windows, {} background windows", list.foreground.len(), list.background.len());
         let mut loader = WindowLoader::new(list, self.options(context)?, random)?;
         let shape = loader.shape();
-        batches::check_shape(shape, "window_data_param.batch_size")?;
+        batches::check_shape(context.room, shape, "window_data_param.batch_size")?;
         if parameter.cache_images() {
             loader.cache()?;
         }

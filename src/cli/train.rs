@@ -43,6 +43,9 @@ pub struct Args {
     /// File for a copy of the log [default: the solver's snapshot_prefix with .log]
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
+    /// Train on, as Caffe does, when the loss or a gradient is not finite [default: stop with an error]
+    #[arg(long)]
+    pub keep_going: bool,
     /// GPUs to run on, numbers separated by commas or `all` [default: the CPU]; needs a build with CUDA
     #[arg(long, value_name = "LIST")]
     pub gpu: Option<String>,
@@ -83,6 +86,9 @@ pub fn run(args: &Args) -> Result<()> {
     let mut solver = Solver::new(document, observers)?;
     let log = copy_log(args, &prefix)?;
     solver.on_request(signals::requests(args.sigint_effect, args.sighup_effect)?);
+    if args.keep_going {
+        solver.keep_going();
+    }
     if let Some(snapshot) = &args.snapshot {
         info!("{}", tool::resuming(&snapshot.display().to_string()));
         solver.restore(snapshot)?;

@@ -60,6 +60,7 @@ pub struct Solver {
     clock: Instant,
     last_displayed: usize,
     stopping: bool,
+    keeps_going: bool,
     last_snapshot: Option<PathBuf>,
     observers: Vec<Box<dyn Observer>>,
     requests: Box<dyn FnMut() -> Option<Request> + Send>,
@@ -99,6 +100,7 @@ impl Solver {
             clock: Instant::now(),
             last_displayed: 0,
             stopping: false,
+            keeps_going: false,
             last_snapshot: None,
             observers,
             requests: Box::new(|| None),
@@ -109,6 +111,11 @@ impl Solver {
     /// From now on asks this function between iterations what the outside wants.
     pub fn on_request(&mut self, requests: impl FnMut() -> Option<Request> + Send + 'static) {
         self.requests = Box::new(requests);
+    }
+
+    /// From now on trains on, as Caffe does, when a loss or a gradient is not finite; otherwise that ends the run.
+    pub fn keep_going(&mut self) {
+        self.keeps_going = true;
     }
 
     /// Iterations done.

@@ -66,7 +66,7 @@ impl Solver {
         self.smoothed.add(loss, self.iteration - start);
         let rate = self.learning_rate.rate(self.iteration);
         self.tell_iteration(display, loss, rate);
-        self.apply_update(rate);
+        self.apply_update(rate)?;
         self.iteration += 1;
         Ok(loss)
     }
@@ -92,7 +92,7 @@ impl Solver {
         tell(&mut self.observers, &event);
     }
 
-    fn apply_update(&mut self, rate: f32) {
+    fn apply_update(&mut self, rate: f32) -> Result<()> {
         self.clip_gradients();
         let parameter = &self.document.message;
         let regularization =
@@ -110,7 +110,15 @@ impl Solver {
             histories: &self.history,
             segments: &self.segments,
         };
-        update(Device::default(), rule, preparation, parameters);
+        match update(Device::default(), rule, preparation, parameters) {
+            // Gradients come from behind: the last parameter concerned is the first that was.
+            Some(index) if !self.keeps_going => {
+                let learnable = &self.net.parameters().learnable()[index];
+                let blame = format!("the gradient of parameter {:?} of layer {:?}", learnable.name, learnable.layer);
+                Err(self.not_finite(&format!("{blame} is not finite"), rate))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn clip_gradients(&mut self) {
@@ -174,19 +182,22 @@ impl Solver {
 
     /// A loss that is no number ends the run, naming the first layer whose output is none.
     fn check_finite(&self, loss: f32) -> Result<()> {
-        if loss.is_finite() {
+        if loss.is_finite() || self.keeps_going {
             return Ok(());
         }
-        let rate = self.learning_rate.rate(self.iteration.saturating_sub(1));
         let culprit = self.net.first_non_finite().map_or_else(String::new, |place| format!(", first in {place}"));
+        // The rate of the update that led here.
+        let rate = self.learning_rate.rate(self.iteration.saturating_sub(1));
+        Err(self.not_finite(&format!("the loss is {loss}{culprit}"), rate))
+    }
+
+    fn not_finite(&self, what: &str, rate: f32) -> Error {
         let snapshot = match &self.last_snapshot {
             Some(path) => format!("; last good snapshot: {}", path.display()),
             None => String::new(),
         };
-        let message = format!(
-            "the loss is {loss}{culprit} (lr {rate}); try a lower base_lr or max_lr, or clip_gradients{snapshot}"
-        );
-        Err(Error::NonFinite { iteration: self.iteration, message })
+        let message = format!("{what} (lr {rate}); try a lower base_lr or max_lr, or clip_gradients{snapshot}");
+        Error::NonFinite { iteration: self.iteration, message }
     }
 
     fn test_is_due(&self) -> bool {

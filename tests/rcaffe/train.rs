@@ -189,6 +189,29 @@ fn a_loss_that_is_no_number_ends_the_run_and_keeps_the_snapshot() {
 }
 
 #[test]
+fn a_gradient_that_is_no_number_ends_the_run_and_names_the_parameter() {
+    // The slope of √x at 0 is infinite, the value is not.
+    let root = r#"layer { name: "root" type: "Power" bottom: "ip1" top: "root" power_param { power: 0.5 } }
+layer { name: "sum" type: "Reduction" bottom: "root" top: "sum" loss_weight: 1 }"#;
+    let net = format!("{}{root}", NET.split("layer { name: \"accuracy\"").next().unwrap_or_default());
+    let folder = workspace(&SOLVER.replace("test_iter: 2\ntest_interval: 4\n", ""));
+    fs::write(folder.path().join("net.prototxt"), net.replace("type: \"xavier\"", "type: \"constant\""))
+        .expect("a file");
+    let message = error(&run_in(folder.path(), &["train", "--solver", "solver.prototxt"]));
+    let expected =
+        "training stopped at iteration 0: the gradient of parameter \"1\" of layer \"ip1\" is not finite (lr 0.01)";
+    assert!(message.starts_with(expected), "{message}");
+}
+
+#[test]
+fn keep_going_trains_on_through_what_is_no_number() {
+    let folder = workspace(&SOLVER.replace("base_lr: 0.01", "base_lr: 1e30"));
+    let log = train(folder.path(), &["--keep-going"]);
+    assert!(log.iter().any(|line| line.starts_with("Iteration 6") && line.contains("nan")), "{log:?}");
+    assert_eq!(log.last().map(String::as_str), Some("Log: snap.log"));
+}
+
+#[test]
 fn a_run_without_snapshots_needs_no_folder_for_them() {
     let solver = SOLVER.replace("snapshot: 4", "snapshot_after_train: false").replace("\"snap\"", "\"missing/snap\"");
     let folder = workspace(&solver);

@@ -109,11 +109,11 @@ pub struct Parameters<'a> {
     pub segments: &'a [Segment],
 }
 
-/// Updates all values.
+/// Updates all values. Returns the last segment with a step that is not finite, if there is one.
 ///
 /// # Panics
 /// When there are fewer histories than the rule has, or buffers differ in length.
-pub fn update(device: Device, rule: Rule, preparation: Preparation, parameters: Parameters<'_>) {
+pub fn update(device: Device, rule: Rule, preparation: Preparation, parameters: Parameters<'_>) -> Option<usize> {
     match device {
         Device::Cpu => cpu::update(rule, preparation, parameters),
     }
@@ -232,6 +232,25 @@ mod tests {
                     assert!(near, "{:?}: value {index} is {value}, not {expected}", rule(1));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_gradient_that_is_not_finite_is_found_by_its_segment() {
+        let count = 50_000;
+        let segments: Vec<Segment> =
+            (0..5).map(|part| Segment { start: 10_000 * part, count: 10_000, rate: 0.1, decay: 0.0 }).collect();
+        let preparation = Preparation { scale: 1.0, regularization: Regularization::L2 };
+        for rule in [Rule::Sgd { momentum: 0.9 }, Rule::AdaDelta { momentum: 0.9, delta: 1e-6 }] {
+            let (data, histories) = (Buffer::zeros(count), [Buffer::zeros(count), Buffer::zeros(count)]);
+            let step = |bad: &[(usize, f32)]| {
+                let diff = Buffer::zeros(count);
+                bad.iter().for_each(|&(place, value)| diff.host_mut()[place] = value);
+                let parameters = Parameters { data: &data, diff: &diff, histories: &histories, segments: &segments };
+                update(Device::Cpu, rule, preparation, parameters)
+            };
+            assert_eq!(step(&[]), None);
+            assert_eq!(step(&[(9_999, f32::NAN), (20_000, f32::INFINITY)]), Some(2));
         }
     }
 

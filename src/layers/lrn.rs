@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn both_regions_are_the_definition() {
         for region in [NormRegion::AcrossChannels, NormRegion::WithinChannel] {
-            for (size, beta) in [(3, 0.75), (5, 0.5), (1, 1.0), (7, 0.6)] {
+            for (size, beta) in [(3, 0.75), (5, 0.5), (1, 1.0), (7, 0.6), (35, 0.75)] {
                 let shape = [2usize, 6, 4, 5];
                 let x = values(240, 1);
                 let trial = Trial::of(&layer(region, size, beta)).bottom(shape, x.clone()).run().unwrap();
@@ -141,6 +141,18 @@ mod tests {
                 assert_close(&trial.top(0), &y);
             }
         }
+    }
+
+    /// A wide window over a larger plane: running sums instead of shifts.
+    #[test]
+    fn wide_windows_are_the_definition() {
+        let (shape, x) = ([1, 1, 50, 40], values(2000, 3));
+        let trial = Trial::of(&layer(NormRegion::WithinChannel, 37, 0.75)).bottom(shape, x.clone()).run().unwrap();
+        let y = expected(NormRegion::WithinChannel, 37, 0.75, shape.map(|dim| dim as i64), &x);
+        assert_close(&trial.top(0), &y);
+        let mut trial =
+            Trial::of(&layer(NormRegion::WithinChannel, 35, 0.75)).bottom([1, 1, 5, 5], values(25, 2)).run().unwrap();
+        GradientCheck::default().run(&mut trial);
     }
 
     #[test]

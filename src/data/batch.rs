@@ -1,14 +1,15 @@
 //! Batches: images of one shape, transformed, with their labels.
 
-use log::info;
-
 use super::{
-    Source,
+    Position, Source,
     picture::Decoder,
     record::{fault, in_source},
     transform::Transform,
 };
-use crate::error::Result;
+use crate::{
+    error::{Error, Result},
+    proto::LayerState,
+};
 
 /// A batch of images and labels.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -19,6 +20,39 @@ pub struct Batch {
     pub images: Vec<f32>,
     /// The labels, N.
     pub labels: Vec<f32>,
+    /// How often the source began anew in this batch.
+    pub restarts: usize,
+    /// Where the loader stood behind this batch.
+    pub state: LayerState,
+}
+
+/// What fills batches one after the other, and can be put back to where it was.
+pub trait Load: Send {
+    /// Fills the images and labels of the next batch.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn load(&mut self, batch: &mut Batch) -> Result<()>;
+
+    /// Says where it stands.
+    fn save(&self, state: &mut LayerState);
+
+    /// Goes to where it stood.
+    ///
+    /// # Errors
+    /// When that place is not one of these data.
+    fn restore(&mut self, state: &LayerState) -> Result<()>;
+}
+
+/// Refuses the state of other data.
+///
+/// # Errors
+/// When the state is not of the source of this name.
+pub(super) fn check_source(state: &LayerState, name: &str) -> Result<()> {
+    if state.source() == name {
+        return Ok(());
+    }
+    Err(Error::data(name, format!("is not the source of the snapshot, which is {}", state.source())))
 }
 
 /// Fills batches from a source.
@@ -28,7 +62,6 @@ pub struct Loader {
     transform: Transform,
     size: usize,
     name: String,
-    rounds: usize,
 }
 
 impl Loader {
@@ -36,7 +69,7 @@ impl Loader {
     pub fn new(mut source: Box<dyn Source>, decoder: Decoder, transform: Transform, size: usize) -> Self {
         source.rewind();
         let name = source.name().to_owned();
-        Loader { source, decoder, transform, size, name, rounds: 0 }
+        Loader { source, decoder, transform, size, name }
     }
 
     /// The shape of the first batch.
@@ -57,13 +90,16 @@ impl Loader {
     pub fn seed_from(&mut self, engine: &crate::rng::SharedRandom) {
         self.transform.seed_from(engine);
     }
+}
 
+impl Load for Loader {
     /// Fills a batch with the next records. They take the shape of the first of them.
     ///
     /// # Errors
     /// When a record cannot be used, or differs in shape from the first; the message names source and key.
-    pub fn load(&mut self, batch: &mut Batch) -> Result<()> {
-        let Loader { source, decoder, transform, size, name, rounds } = self;
+    fn load(&mut self, batch: &mut Batch) -> Result<()> {
+        let Loader { source, decoder, transform, size, name } = self;
+        let rounds = source.rounds();
         batch.labels.resize(*size, 0.0);
         for item in 0..*size {
             let record = source.next()?;
@@ -82,11 +118,28 @@ impl Loader {
             let length = channels * height * width;
             transform.apply(&planes, &mut batch.images[item * length..][..length]);
             batch.labels[item] = record.label as f32;
-            if source.rounds() > *rounds {
-                *rounds = source.rounds();
-                info!("Restarting data prefetching from start.");
-            }
         }
+        batch.restarts = source.rounds() - rounds;
+        Ok(())
+    }
+
+    fn save(&self, state: &mut LayerState) {
+        let Position { place, rounds, shuffle_seed } = self.source.position();
+        if state.source.as_deref() != Some(&self.name) {
+            state.source = Some(self.name.clone());
+        }
+        (state.place, state.rounds, state.shuffle_seed) = (Some(place as u64), Some(rounds as u64), shuffle_seed);
+        self.transform.state_into(&mut state.random);
+    }
+
+    fn restore(&mut self, state: &LayerState) -> Result<()> {
+        check_source(state, &self.name)?;
+        let random = self.transform.stream_of(&state.random)?;
+        let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let position =
+            Position { place: number(state.place()), rounds: number(state.rounds()), shuffle_seed: state.shuffle_seed };
+        self.source.seek(position)?;
+        self.transform.set_stream(random);
         Ok(())
     }
 }

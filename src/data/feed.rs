@@ -3,7 +3,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Planes, transform::Transform};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    proto::LayerState,
+};
 
 /// A handle to the images and labels of a `MemoryData` layer. Clones share them; threads may hold them.
 ///
@@ -118,6 +121,31 @@ impl Feed {
         state.place = (place + size) % state.labels.len();
         state.waiting &= state.place != 0;
         true
+    }
+
+    /// Where the feed stands, for a snapshot: the images themselves are the program's.
+    pub(crate) fn state(&self) -> LayerState {
+        let state = self.lock();
+        let mut random = Vec::new();
+        state.transform.state_into(&mut random);
+        LayerState { place: Some(state.place as u64), random, ..LayerState::default() }
+    }
+
+    /// Goes to where such a feed stood, in the images that the program has given again.
+    ///
+    /// # Errors
+    /// When they are fewer.
+    pub(crate) fn restore(&self, saved: &LayerState) -> Result<()> {
+        let mut state = self.lock();
+        let place = usize::try_from(saved.place()).unwrap_or(usize::MAX);
+        if place >= state.labels.len().max(1) || !place.is_multiple_of(state.shape[0]) {
+            let message = format!("there are {} images, the snapshot was made at number {place}", state.labels.len());
+            return Err(Error::shape(message));
+        }
+        let random = state.transform.stream_of(&saved.random)?;
+        state.transform.set_stream(random);
+        state.place = place;
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

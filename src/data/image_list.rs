@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Image, Record, Source, paths};
+use super::{Image, Position, Record, Source, paths};
 use crate::{
     error::{Error, Result},
     rng::Random,
@@ -20,13 +20,24 @@ pub struct ImageList {
     root: String,
     base: Option<PathBuf>,
     lines: Vec<(String, i32)>,
-    shuffle: Option<Random>,
+    /// The lines' places in the present round.
+    order: Vec<u32>,
+    shuffle: Option<Shuffle>,
     start: usize,
     place: usize,
     rounds: usize,
     /// The present file.
     bytes: Vec<u8>,
 }
+
+/// The shuffles of all rounds: each goes on from the order before.
+struct Shuffle {
+    seed: u32,
+    random: Random,
+}
+
+/// More rounds than any run has; a snapshot that says more is damaged.
+const MOST_ROUNDS: usize = 1_000_000;
 
 impl ImageList {
     /// Reads the list `name`; `root` stands before the names in it. `base` is the folder of the net file
@@ -51,6 +62,7 @@ impl ImageList {
             name: name.to_owned(),
             root: root.to_owned(),
             base: base.map(Path::to_owned),
+            order: (0..lines.len() as u32).collect(),
             lines,
             shuffle: None,
             start: 0,
@@ -60,10 +72,21 @@ impl ImageList {
         })
     }
 
-    /// Shuffles the list now and before each later round, with a random stream of its own.
-    pub fn shuffle(&mut self, mut random: Random) {
-        random.shuffle(&mut self.lines);
-        self.shuffle = Some(random);
+    /// Shuffles the list now and before each later round, with a random stream of its own that starts from `seed`.
+    pub fn shuffle(&mut self, seed: u32) {
+        self.shuffle = Some(Shuffle { seed, random: Random::new(seed) });
+        self.restore_order(0);
+    }
+
+    /// Puts the pictures into the order of a round.
+    fn restore_order(&mut self, round: usize) {
+        let Some(shuffle) = &mut self.shuffle else { return };
+        shuffle.random = Random::new(shuffle.seed);
+        self.order.clear();
+        self.order.extend(0..self.lines.len() as u32);
+        for _ in 0..=round {
+            shuffle.random.shuffle(&mut self.order);
+        }
     }
 
     /// Leaves out the first pictures in the first round.
@@ -94,19 +117,22 @@ impl Source for ImageList {
     fn next(&mut self) -> Result<Record<'_>> {
         if self.place == self.lines.len() {
             (self.place, self.rounds) = (0, self.rounds + 1);
-            if let Some(random) = &mut self.shuffle {
-                random.shuffle(&mut self.lines);
+            if let Some(shuffle) = &mut self.shuffle {
+                shuffle.random.shuffle(&mut self.order);
             }
         }
-        let (name, label) = &self.lines[self.place];
+        let (name, label) = &self.lines[self.order[self.place] as usize];
         self.place += 1;
         read_picture(&self.root, name, self.base.as_deref(), &mut self.bytes)
             .map_err(|message| Error::data(&self.name, message))?;
         Ok(Record { key: name.as_bytes(), label: *label, image: Image::Encoded(&self.bytes) })
     }
 
-    /// Goes back to where reading began; the order stays.
+    /// Goes back to where reading began, and to the order that was then.
     fn rewind(&mut self) {
+        if self.rounds > 0 {
+            self.restore_order(0);
+        }
         (self.place, self.rounds) = (self.start, 0);
     }
 
@@ -114,8 +140,23 @@ impl Source for ImageList {
         Ok(self.lines.len())
     }
 
-    fn rounds(&self) -> usize {
-        self.rounds
+    fn position(&self) -> Position {
+        let shuffle_seed = self.shuffle.as_ref().map(|shuffle| shuffle.seed);
+        Position { place: self.place, rounds: self.rounds, shuffle_seed }
+    }
+
+    /// A list that is not shuffled takes no seed, and one that is keeps its own when there is none.
+    fn seek(&mut self, position: Position) -> Result<()> {
+        position.check(self.lines.len(), &self.name)?;
+        if position.rounds > MOST_ROUNDS {
+            return Err(Error::data(&self.name, format!("cannot have been read {} times", position.rounds)));
+        }
+        if let (Some(shuffle), Some(seed)) = (&mut self.shuffle, position.shuffle_seed) {
+            shuffle.seed = seed;
+        }
+        self.restore_order(position.rounds);
+        (self.place, self.rounds) = (position.place, position.rounds);
+        Ok(())
     }
 
     fn name(&self) -> &str {
@@ -173,7 +214,7 @@ mod tests {
         let mut list = list(folder.path(), &text.join("\n")).unwrap();
         let mut expected: Vec<i32> = (0..9).collect();
         let mut random = Random::new(4);
-        list.shuffle(Random::new(4));
+        list.shuffle(4);
         list.skip(4, "rand_skip").unwrap();
         list.next().unwrap();
         list.rewind();
@@ -182,6 +223,15 @@ mod tests {
             let round: Vec<i32> = (first..9).map(|_| list.next().unwrap().label).collect();
             assert_eq!(round, expected[first..]);
         }
+        list.next().unwrap();
+        random.shuffle(&mut expected);
+        let position = list.position();
+        let rest = |list: &mut ImageList| -> Vec<i32> { (1..9).map(|_| list.next().unwrap().label).collect() };
+        assert_eq!(rest(&mut list), expected[1..]);
+        list.shuffle(99);
+        list.seek(position).unwrap();
+        assert_eq!((rest(&mut list), list.position()), (expected[1..].to_vec(), Position { place: 9, ..position }));
+        assert!(list.seek(Position { place: 10, ..position }).unwrap_err().to_string().contains("has 9 records"));
         assert!(list.skip(9, "rand_skip").unwrap_err().to_string().starts_with("rand_skip: skips 9 pictures of 9"));
     }
 

@@ -11,10 +11,13 @@ use std::{
     time::Duration,
 };
 
-use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, WithoutTls, types::Bytes};
+use heed::{
+    CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, WithoutTls,
+    types::{Bytes, DecodeIgnore},
+};
 use log::info;
 
-use super::{Record, Source, paths, record::in_source};
+use super::{Position, Record, Source, paths, record::in_source};
 use crate::error::{Error, Result};
 
 type Table = Database<'static, Bytes, Bytes>;
@@ -24,8 +27,9 @@ pub struct Cursor {
     transaction: RoTxn<'static, WithoutTls>,
     opened: Arc<Opened>,
     name: String,
+    /// The last record's key, and how many records have been handed out in this round.
     key: Vec<u8>,
-    started: bool,
+    place: usize,
     rounds: usize,
 }
 
@@ -48,30 +52,31 @@ impl Cursor {
             return Err(Error::data(name, "the database holds no records"));
         }
         info!("Opened lmdb {name}");
-        Ok(Cursor { transaction, opened, name: name.to_owned(), key: Vec::new(), started: false, rounds: 0 })
+        Ok(Cursor { transaction, opened, name: name.to_owned(), key: Vec::new(), place: 0, rounds: 0 })
     }
 }
 
 impl Source for Cursor {
     fn next(&mut self) -> Result<Record<'_>> {
-        let Cursor { transaction, opened, name, key, started, rounds } = self;
-        let behind = if *started { opened.table.get_greater_than(transaction, key) } else { Ok(None) };
+        let Cursor { transaction, opened, name, key, place, rounds } = self;
+        let behind = if *place > 0 { opened.table.get_greater_than(transaction, key) } else { Ok(None) };
         let found = match behind.map_err(|cause| damaged(name, &cause))? {
             Some(record) => Some(record),
             None => {
-                *rounds += usize::from(*started);
+                *rounds += usize::from(*place > 0);
+                *place = 0;
                 opened.table.first(transaction).map_err(|cause| damaged(name, &cause))?
             }
         };
         let (found_key, value) = found.ok_or_else(|| Error::data(&*name, "the database holds no records"))?;
         key.clear();
         key.extend_from_slice(found_key);
-        *started = true;
+        *place += 1;
         Record::parse(found_key, value).map_err(|error| in_source(error, name))
     }
 
     fn rewind(&mut self) {
-        (self.started, self.rounds) = (false, 0);
+        (self.place, self.rounds) = (0, 0);
     }
 
     fn count(&self) -> Result<usize> {
@@ -79,8 +84,22 @@ impl Source for Cursor {
         Ok(count as usize)
     }
 
-    fn rounds(&self) -> usize {
-        self.rounds
+    fn position(&self) -> Position {
+        Position { place: self.place, rounds: self.rounds, shuffle_seed: None }
+    }
+
+    fn seek(&mut self, position: Position) -> Result<()> {
+        position.check(self.count()?, &self.name)?;
+        if let Some(last) = position.place.checked_sub(1) {
+            // Keys only: values that have pages of their own are not touched.
+            let table = self.opened.table.remap_data_type::<DecodeIgnore>();
+            let mut records = table.iter(&self.transaction).map_err(|cause| damaged(&self.name, &cause))?;
+            let record = records.nth(last).transpose().map_err(|cause| damaged(&self.name, &cause))?;
+            let (key, ()) = record.ok_or_else(|| Error::data(&self.name, "the database has lost records"))?;
+            self.key = key.to_owned();
+        }
+        (self.place, self.rounds) = (position.place, position.rounds);
+        Ok(())
     }
 
     fn name(&self) -> &str {
@@ -306,6 +325,23 @@ mod tests {
         let thread = std::thread::spawn(move || labels(&mut other, 4));
         assert_eq!(labels(&mut one, 2), [2, 0]);
         assert_eq!(thread.join().unwrap(), [0, 1, 2, 0]);
+    }
+
+    #[test]
+    fn another_cursor_goes_on_from_a_position() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db");
+        database(&path, &["a", "b", "c"]);
+        for records in 0..8 {
+            let [mut one, mut other] = [(); 2].map(|()| Cursor::open("db", &path).unwrap());
+            labels(&mut one, records);
+            labels(&mut other, 2);
+            other.seek(one.position()).unwrap();
+            assert_eq!(labels(&mut other, 4), labels(&mut one, 4));
+            assert_eq!(other.position(), one.position());
+        }
+        let error = Cursor::open("db", &path).unwrap().seek(Position { place: 4, ..Position::default() });
+        assert!(error.unwrap_err().to_string().starts_with("db: has 3 records, the snapshot was made behind number 4"));
     }
 
     #[test]

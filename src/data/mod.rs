@@ -24,4 +24,4 @@ pub mod window_loader;
 pub mod windows;
 
 pub use record::{Image, Planes, Record, Values};
-pub use source::Source;
+pub use source::{Position, Source};

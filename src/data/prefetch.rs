@@ -53,24 +53,31 @@ impl<B: Send + 'static> Prefetch<B> {
     ///
     /// # Errors
     /// When the batch could not be loaded, and then all later calls fail too; or when `read` fails.
-    pub fn next(&self, read: impl FnOnce(&B) -> Result<()>) -> Result<()> {
+    pub fn next(&self, read: impl FnOnce(&mut B) -> Result<()>) -> Result<()> {
         let ended = || Error::data("prefetch thread", "has ended; its error was reported before");
         let ends = self.ends.as_ref().ok_or_else(ended)?;
-        let batch = ends.full.recv().map_err(|_| ended())??;
-        let result = read(&batch);
+        let mut batch = ends.full.recv().map_err(|_| ended())??;
+        let result = read(&mut batch);
         // The thread may have ended over a later batch: the reader learns of it when it comes to that batch.
         let _ = ends.empty.send(batch);
         result
     }
 }
 
-impl<B> Drop for Prefetch<B> {
-    fn drop(&mut self) {
+impl<B> Prefetch<B> {
+    /// Ends the thread; the batches that it has filled are lost.
+    pub fn stop(&mut self) {
         self.ends = None;
         if let Some(thread) = self.thread.take() {
             // A panic in it has been printed already.
             let _ = thread.join();
         }
+    }
+}
+
+impl<B> Drop for Prefetch<B> {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 
@@ -95,7 +102,7 @@ mod tests {
             });
         let prefetch = prefetch.unwrap();
         for expected in 1..20 {
-            let check = |batch: &Vec<i32>| {
+            let check = |batch: &mut Vec<i32>| {
                 assert_eq!((batch[0], batch.capacity()), (expected, 8));
                 Ok(())
             };
@@ -113,7 +120,7 @@ mod tests {
         };
         let prefetch = Prefetch::start(vec![0; 4], load).unwrap();
         for expected in 1..3 {
-            let check = |batch: &i32| {
+            let check = |batch: &mut i32| {
                 assert_eq!(*batch, expected);
                 Ok(())
             };

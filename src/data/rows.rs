@@ -8,18 +8,22 @@ use super::{
     hdf5::{Array, Reader},
     paths,
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    proto::LayerState,
+};
 
 /// A place in a list of files.
 pub struct Rows {
     list: String,
     base: Option<PathBuf>,
     files: Vec<String>,
-    /// The present one's place in `files`.
+    /// The files' places in the present round, and the present one's place among them.
+    file_order: Vec<u32>,
     file: usize,
     datasets: Vec<String>,
     arrays: Vec<Array<f32>>,
-    order: Vec<usize>,
+    order: Vec<u32>,
     row: usize,
     shuffle: Option<LibraryRandom>,
 }
@@ -40,6 +44,7 @@ impl Rows {
             list: name.to_owned(),
             base: base.map(Path::to_owned),
             files: text.split_ascii_whitespace().map(str::to_owned).collect(),
+            file_order: Vec::new(),
             file: 0,
             datasets: datasets.to_vec(),
             arrays: Vec::new(),
@@ -51,8 +56,9 @@ impl Rows {
         if rows.files.is_empty() {
             return Err(Error::data(name, "lists no HDF5 files"));
         }
+        rows.file_order.extend(0..rows.files.len() as u32);
         if let Some(random) = &mut rows.shuffle {
-            random.shuffle(&mut rows.files);
+            random.shuffle(&mut rows.file_order);
         }
         rows.load()?;
         Ok(rows)
@@ -67,7 +73,7 @@ impl Rows {
     pub fn row(&self, dataset: usize) -> &[f32] {
         let values = &self.arrays[dataset].values;
         let length = values.len() / self.order.len();
-        &values[self.order[self.row] * length..][..length]
+        &values[self.order[self.row] as usize * length..][..length]
     }
 
     /// Goes to the next row.
@@ -84,7 +90,7 @@ impl Rows {
             if self.file == self.files.len() {
                 self.file = 0;
                 if let Some(random) = &mut self.shuffle {
-                    random.shuffle(&mut self.files);
+                    random.shuffle(&mut self.file_order);
                 }
             }
             self.load()?;
@@ -97,8 +103,56 @@ impl Rows {
         Ok(())
     }
 
+    /// Where the rows stand, for a snapshot.
+    pub fn state(&self) -> LayerState {
+        let random = self.shuffle.as_ref().map_or_else(Vec::new, LibraryRandom::state);
+        LayerState {
+            source: Some(self.list.clone()),
+            place: Some(self.file as u64),
+            random,
+            file_order: self.file_order.clone(),
+            row_order: self.order.clone(),
+            row: Some(self.row as u32),
+            ..LayerState::default()
+        }
+    }
+
+    /// Goes to where such rows stood.
+    ///
+    /// # Errors
+    /// When the state is of other files.
+    pub fn restore(&mut self, state: &LayerState) -> Result<()> {
+        let other = || Error::data(&self.list, "has not the files and rows that it had when the snapshot was made");
+        let file = usize::try_from(state.place()).unwrap_or(usize::MAX);
+        let is_same = state.source() == self.list && is_order(&state.file_order, self.files.len());
+        let name = state.file_order.get(file).filter(|_| is_same).ok_or_else(other)?;
+        let (arrays, rows) = self.read(&self.files[*name as usize])?;
+        let row = state.row() as usize;
+        if row >= rows || !is_order(&state.row_order, rows) {
+            return Err(other());
+        }
+        let random = LibraryRandom::from_state(&state.random);
+        if self.shuffle.is_some() {
+            self.shuffle = Some(random.ok_or_else(other)?);
+        }
+        (self.file, self.file_order, self.arrays) = (file, state.file_order.clone(), arrays);
+        (self.row, self.order) = (row, state.row_order.clone());
+        Ok(())
+    }
+
     fn load(&mut self) -> Result<()> {
-        let name = &self.files[self.file];
+        let (arrays, rows) = self.read(&self.files[self.file_order[self.file] as usize])?;
+        self.arrays = arrays;
+        self.order.clear();
+        self.order.extend(0..rows as u32);
+        if let Some(random) = &mut self.shuffle {
+            random.shuffle(&mut self.order);
+        }
+        Ok(())
+    }
+
+    /// The arrays of a file, and their number of rows.
+    fn read(&self, name: &str) -> Result<(Vec<Array<f32>>, usize)> {
         let reader = Reader::open(name, &paths::resolve(name, self.base.as_deref()))
             .map_err(|error| if let Error::Data { .. } = error { listed(error, &self.list) } else { error })?;
         let mut arrays = Vec::with_capacity(self.datasets.len());
@@ -124,14 +178,15 @@ impl Rows {
                 return Err(Error::data(name, format!("dataset {dataset:?} {message}")));
             }
         }
-        self.arrays = arrays;
-        self.order.clear();
-        self.order.extend(0..rows);
-        if let Some(random) = &mut self.shuffle {
-            random.shuffle(&mut self.order);
-        }
-        Ok(())
+        Ok((arrays, rows))
     }
+}
+
+/// Whether these are the numbers below `count`, each once.
+fn is_order(order: &[u32], count: usize) -> bool {
+    let mut seen = vec![false; count];
+    let is_new = |&index: &u32| seen.get_mut(index as usize).is_some_and(|seen| !std::mem::replace(seen, true));
+    order.len() == count && order.iter().all(is_new)
 }
 
 /// Adds where the name of a file comes from.
@@ -172,6 +227,17 @@ impl LibraryRandom {
         self.words[place] = self.words[place].wrapping_add(self.words[(place + 28) % 31]);
         self.place = (place + 1) % 31;
         self.words[place] >> 1
+    }
+
+    /// The words, then the place among them.
+    fn state(&self) -> Vec<u32> {
+        self.words.iter().copied().chain([self.place as u32]).collect()
+    }
+
+    fn from_state(state: &[u32]) -> Option<Self> {
+        let (&place, words) = state.split_last()?;
+        let words = <[u32; 31]>::try_from(words).ok()?;
+        (place < 31).then_some(LibraryRandom { words, place: place as usize })
     }
 
     /// The order that the C++ library's `random_shuffle` gives.
@@ -231,6 +297,19 @@ mod tests {
             one.sort_by(f32::total_cmp);
             other.sort_by(f32::total_cmp);
             assert!((one[5] - one[0], other[5] - other[0]) == (5.0, 5.0));
+        }
+        for _ in 0..8 {
+            rows.advance().unwrap();
+        }
+        let state = rows.state();
+        let mut again = open(folder.path(), "a\nb\n", true).unwrap();
+        assert!(again.restore(&LayerState { row: Some(6), ..state.clone() }).is_err());
+        assert!(again.restore(&LayerState { file_order: vec![0, 0], ..state.clone() }).is_err());
+        again.restore(&state).unwrap();
+        for _ in 0..30 {
+            assert_eq!(again.row(0), rows.row(0));
+            rows.advance().unwrap();
+            again.advance().unwrap();
         }
     }
 

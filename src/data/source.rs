@@ -14,6 +14,32 @@ use crate::{
     proto::{DataParameter, data_parameter::Db},
 };
 
+/// Where a source stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Position {
+    /// Records handed out since the source began anew.
+    pub place: usize,
+    /// How often it has gone from the last record back to the first since it was opened or rewound.
+    pub rounds: usize,
+    /// The seed of its shuffles, if it is shuffled.
+    pub shuffle_seed: Option<u32>,
+}
+
+impl Position {
+    /// Checks that a source of `count` records can stand here.
+    ///
+    /// # Errors
+    /// When it has fewer; the message names the source.
+    pub fn check(&self, count: usize, name: &str) -> Result<()> {
+        if self.place <= count {
+            return Ok(());
+        }
+        let message =
+            format!("has {count} records, the snapshot was made behind number {}: it is not the same", self.place);
+        Err(Error::data(name, message))
+    }
+}
+
 /// A source of records in a fixed order, without end: after the last comes the first.
 pub trait Source: Send {
     /// The record at the source's place, which then moves on.
@@ -31,8 +57,19 @@ pub trait Source: Send {
     /// When the source cannot be read.
     fn count(&self) -> Result<usize>;
 
+    /// Where the source stands.
+    fn position(&self) -> Position;
+
+    /// Goes to where such a source stood.
+    ///
+    /// # Errors
+    /// When this source cannot stand there; it stays where it is then, unless it cannot be read any more.
+    fn seek(&mut self, position: Position) -> Result<()>;
+
     /// How often the source has gone from the last record back to the first since it was opened or rewound.
-    fn rounds(&self) -> usize;
+    fn rounds(&self) -> usize {
+        self.position().rounds
+    }
 
     /// The source as the user names it.
     fn name(&self) -> &str;

@@ -6,7 +6,7 @@
 //! function of its number, made when it is read, the same on every machine; Caffe's random stream is not touched. The mean
 //! of each channel is about 128.
 
-use super::{Image, Planes, Record, Source};
+use super::{Image, Planes, Position, Record, Source};
 use crate::error::{Error, Result};
 
 /// What the names of these sources begin with.
@@ -68,8 +68,14 @@ impl Source for Shapes {
         Ok(self.count)
     }
 
-    fn rounds(&self) -> usize {
-        self.rounds
+    fn position(&self) -> Position {
+        Position { place: self.place, rounds: self.rounds, shuffle_seed: None }
+    }
+
+    fn seek(&mut self, position: Position) -> Result<()> {
+        position.check(self.count, &self.name)?;
+        (self.place, self.rounds) = (position.place, position.rounds);
+        Ok(())
     }
 
     fn name(&self) -> &str {

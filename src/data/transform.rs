@@ -89,10 +89,37 @@ impl Transform {
     /// Begins the random stream with a seed drawn from `engine`, if the transformation is random at all: Caffe draws nothing
     /// for one that is not.
     pub fn seed_from(&mut self, engine: &SharedRandom) {
-        if self.mirror || (self.phase == Phase::Train && self.crop > 0) {
+        if self.is_random() {
             let seed = engine.lock().next_u32();
             self.random = Random::new(seed);
         }
+    }
+
+    fn is_random(&self) -> bool {
+        self.mirror || (self.phase == Phase::Train && self.crop > 0)
+    }
+
+    /// Puts the state of the random stream into `state`; nothing, if the transformation is not random.
+    pub fn state_into(&self, state: &mut Vec<u32>) {
+        if self.is_random() {
+            self.random.state_into(state);
+        }
+    }
+
+    /// The random stream that goes on from a state; the present one when the state is empty, or nothing is random.
+    ///
+    /// # Errors
+    /// When the numbers are no state.
+    pub fn stream_of(&self, state: &[u32]) -> Result<Random> {
+        if state.is_empty() || !self.is_random() {
+            return Ok(self.random.clone());
+        }
+        Random::from_state(state).ok_or_else(|| Error::data("random stream", "the numbers are not its state"))
+    }
+
+    /// Goes on with this random stream.
+    pub fn set_stream(&mut self, random: Random) {
+        self.random = random;
     }
 
     /// The shape C×H×W that an image of this shape gets.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{
     Image, Values,
-    batch::Batch,
+    batch::{Batch, Load, check_source},
     image_list::read_picture,
     picture::{Color, Decoder},
     resize::{Resize, View},
@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    proto::LayerState,
     rng::Random,
 };
 
@@ -102,11 +103,31 @@ impl WindowLoader {
         Ok(())
     }
 
+    fn window(&mut self, window: Window, mirrored: bool, out: &mut [f32]) -> Result<(), String> {
+        let WindowLoader { options, list, cache, decoder, resize, bytes, warped, .. } = self;
+        let bytes = match cache {
+            Some(files) => &files[window.picture],
+            None => {
+                read_picture("", &list.pictures[window.picture], options.base.as_deref(), bytes)?;
+                bytes
+            }
+        };
+        let picture = decoder.decode(Image::Encoded(bytes))?;
+        let Values::Bytes(planes) = picture.values else { return Err("is no picture of bytes".into()) };
+        let placed = options.crop.place(window.corners, [picture.shape[1], picture.shape[2]], mirrored)?;
+        let view = View { planes, shape: picture.shape, start: placed.start, size: placed.from };
+        resize.run(view, placed.to, warped);
+        options.fill(warped, placed, mirrored, out);
+        Ok(())
+    }
+}
+
+impl Load for WindowLoader {
     /// Fills a batch: background first, then foreground.
     ///
     /// # Errors
     /// When a picture cannot be read, or a window does not lie in it.
-    pub fn load(&mut self, batch: &mut Batch) -> Result<()> {
+    fn load(&mut self, batch: &mut Batch) -> Result<()> {
         batch.shape = self.shape();
         let [size, foreground] = self.options.sizes;
         let length = batch.shape[1..].iter().product();
@@ -126,21 +147,17 @@ impl WindowLoader {
         Ok(())
     }
 
-    fn window(&mut self, window: Window, mirrored: bool, out: &mut [f32]) -> Result<(), String> {
-        let WindowLoader { options, list, cache, decoder, resize, bytes, warped, .. } = self;
-        let bytes = match cache {
-            Some(files) => &files[window.picture],
-            None => {
-                read_picture("", &list.pictures[window.picture], options.base.as_deref(), bytes)?;
-                bytes
-            }
-        };
-        let picture = decoder.decode(Image::Encoded(bytes))?;
-        let Values::Bytes(planes) = picture.values else { return Err("is no picture of bytes".into()) };
-        let placed = options.crop.place(window.corners, [picture.shape[1], picture.shape[2]], mirrored)?;
-        let view = View { planes, shape: picture.shape, start: placed.start, size: placed.from };
-        resize.run(view, placed.to, warped);
-        options.fill(warped, placed, mirrored, out);
+    fn save(&self, state: &mut LayerState) {
+        if state.source.as_deref() != Some(&self.options.name) {
+            state.source = Some(self.options.name.clone());
+        }
+        self.random.state_into(&mut state.random);
+    }
+
+    fn restore(&mut self, state: &LayerState) -> Result<()> {
+        check_source(state, &self.options.name)?;
+        let random = Random::from_state(&state.random);
+        self.random = random.ok_or_else(|| Error::data("random stream", "the numbers are not its state"))?;
         Ok(())
     }
 }

@@ -6,24 +6,37 @@
 //!
 //! The option stands in `data_param` for every one of these layers, as in Caffe.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use log::info;
 
 use super::Io;
 use crate::{
-    data::{batch::Batch, prefetch::Prefetch},
+    data::{
+        batch::{Batch, Load},
+        prefetch::Prefetch,
+    },
     error::{Error, Result},
-    proto::LayerParameter,
+    proto::{LayerParameter, LayerState},
     tensor::{Room, Shape},
 };
+
+/// Why a layer that runs has its batches.
+pub const SET_UP: &str = "a layer is set up before it is reshaped or run";
 
 /// More batches than this are memory wasted.
 const MOST_BATCHES: u32 = 1_000;
 
 /// Batches on their way to the tops.
 pub struct Batches {
+    /// The thread holds the loader while it fills a batch.
+    loader: Arc<Mutex<Box<dyn Load>>>,
     prefetch: Prefetch<Batch>,
+    count: usize,
     /// The shape of the first batch; each later one brings its own.
     shape: [usize; 4],
+    /// Where the loader stood behind the batch that was used last: it is ahead of that.
+    state: LayerState,
 }
 
 /// How many batches the option asks for.
@@ -54,12 +67,32 @@ impl Batches {
     ///
     /// # Errors
     /// When the system has no more threads.
-    pub fn start(
-        shape: [usize; 4],
-        count: usize,
-        load: impl FnMut(&mut Batch) -> Result<()> + Send + 'static,
-    ) -> Result<Self> {
-        Ok(Batches { prefetch: Prefetch::start(vec![Batch::default(); count], load)?, shape })
+    pub fn start(shape: [usize; 4], count: usize, loader: Box<dyn Load>) -> Result<Self> {
+        let mut state = LayerState::default();
+        loader.save(&mut state);
+        let loader = Arc::new(Mutex::new(loader));
+        let prefetch = prefetch(&loader, count)?;
+        Ok(Batches { loader, prefetch, count, shape, state })
+    }
+
+    /// Where the loader stood behind the batch that was used last.
+    pub fn state(&self) -> LayerState {
+        self.state.clone()
+    }
+
+    /// Goes on behind the batch that was used last when the state was saved. If that cannot be, everything stays as it is.
+    ///
+    /// # Errors
+    /// When the state is one of other data.
+    pub fn restore(&mut self, state: &LayerState) -> Result<()> {
+        // The thread ends before the loader is moved, and the batches that it has filled are thrown away.
+        self.prefetch.stop();
+        let mut loader = lock(&self.loader);
+        let restored = loader.restore(state).or_else(|error| loader.restore(&self.state).and(Err(error)));
+        loader.save(&mut self.state);
+        drop(loader);
+        self.prefetch = prefetch(&self.loader, self.count)?;
+        restored
     }
 
     /// Gives the tops the shape of the first batch, unless a batch is there.
@@ -78,8 +111,11 @@ impl Batches {
     ///
     /// # Errors
     /// When it could not be loaded.
-    pub fn forward(&self, io: &mut Io<'_>) -> Result<()> {
-        self.prefetch.next(|batch| {
+    pub fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
+        let Batches { prefetch, state, .. } = self;
+        prefetch.next(|batch| {
+            (0..batch.restarts).for_each(|_| info!("Restarting data prefetching from start."));
+            std::mem::swap(state, &mut batch.state);
             set_shapes(io, batch.shape)?;
             io.top(0).data().host_mut().copy_from_slice(&batch.images);
             if io.tops.len() > 1 {
@@ -88,6 +124,20 @@ impl Batches {
             Ok(())
         })
     }
+}
+
+fn prefetch(loader: &Arc<Mutex<Box<dyn Load>>>, count: usize) -> Result<Prefetch<Batch>> {
+    let loader = Arc::clone(loader);
+    Prefetch::start(vec![Batch::default(); count], move |batch: &mut Batch| {
+        let mut loader = lock(&loader);
+        loader.load(batch)?;
+        loader.save(&mut batch.state);
+        Ok(())
+    })
+}
+
+fn lock(loader: &Mutex<Box<dyn Load>>) -> MutexGuard<'_, Box<dyn Load>> {
+    loader.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn set_shapes(io: &mut Io<'_>, shape: [usize; 4]) -> Result<()> {

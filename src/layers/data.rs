@@ -19,7 +19,10 @@
 
 use log::warn;
 
-use super::{Io, Layer, Setup, batches, batches::Batches};
+use super::{
+    Io, Layer, Setup, batches,
+    batches::{Batches, SET_UP},
+};
 use crate::{
     data::{
         batch::Loader,
@@ -28,7 +31,7 @@ use crate::{
         transform::Transform,
     },
     error::{Error, Result},
-    proto::{DataParameter, LayerParameter, TransformationParameter},
+    proto::{DataParameter, LayerParameter, LayerState, TransformationParameter},
 };
 
 /// The layer `Data`.
@@ -58,7 +61,11 @@ impl Data {
     }
 
     fn batches(&self) -> &Batches {
-        self.batches.as_ref().expect("a layer is set up before it is reshaped or run")
+        self.batches.as_ref().expect(SET_UP)
+    }
+
+    fn batches_mut(&mut self) -> &mut Batches {
+        self.batches.as_mut().expect(SET_UP)
     }
 }
 
@@ -80,7 +87,7 @@ impl Layer for Data {
         batches::check_shape(context.room, shape, "data_param.batch_size")?;
         loader.seed_from(&context.random);
         context.random.lock().next_u32();
-        self.batches = Some(Batches::start(shape, self.prefetch, move |batch| loader.load(batch))?);
+        self.batches = Some(Batches::start(shape, self.prefetch, Box::new(loader))?);
         Ok(())
     }
 
@@ -89,11 +96,19 @@ impl Layer for Data {
     }
 
     fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
-        self.batches().forward(io)
+        self.batches_mut().forward(io)
     }
 
     fn backward(&mut self, _: &mut Io<'_>) -> Result<()> {
         Ok(())
+    }
+
+    fn state(&self) -> Option<LayerState> {
+        Some(self.batches().state())
+    }
+
+    fn restore(&mut self, state: &LayerState) -> Result<()> {
+        self.batches_mut().restore(state)
     }
 }
 

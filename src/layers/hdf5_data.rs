@@ -17,7 +17,7 @@ use super::{Io, Layer, Setup};
 use crate::{
     data::rows::Rows,
     error::{Error, Result},
-    proto::{Hdf5DataParameter, LayerParameter},
+    proto::{Hdf5DataParameter, LayerParameter, LayerState},
     tensor::Shape,
 };
 
@@ -80,6 +80,14 @@ impl Layer for Hdf5Data {
 
     fn backward(&mut self, _: &mut Io<'_>) -> Result<()> {
         Ok(())
+    }
+
+    fn state(&self) -> Option<LayerState> {
+        self.rows.as_ref().map(Rows::state)
+    }
+
+    fn restore(&mut self, state: &LayerState) -> Result<()> {
+        self.rows.as_mut().expect(SET_UP).restore(state)
     }
 }
 

@@ -22,7 +22,10 @@
 
 use log::info;
 
-use super::{Io, Layer, Setup, batches, batches::Batches};
+use super::{
+    Io, Layer, Setup, batches,
+    batches::{Batches, SET_UP},
+};
 use crate::{
     data::{
         batch::Loader,
@@ -31,8 +34,8 @@ use crate::{
         transform::Transform,
     },
     error::{Error, Result},
-    proto::{ImageDataParameter, LayerParameter, TransformationParameter},
-    rng::{Random, SharedRandom},
+    proto::{ImageDataParameter, LayerParameter, LayerState, TransformationParameter},
+    rng::SharedRandom,
     tensor::Shape,
 };
 
@@ -82,7 +85,7 @@ impl ImageData {
     fn order(&self, list: &mut ImageList, random: &SharedRandom) -> Result<()> {
         if self.parameter.shuffle() {
             info!("Shuffling data");
-            list.shuffle(Random::new(random.lock().next_u32()));
+            list.shuffle(random.lock().next_u32());
         }
         if self.parameter.rand_skip() > 0 {
             let skip = random.lock().next_u32() % self.parameter.rand_skip();
@@ -93,7 +96,11 @@ impl ImageData {
     }
 
     fn batches(&self) -> &Batches {
-        self.batches.as_ref().expect("a layer is set up before it is reshaped or run")
+        self.batches.as_ref().expect(SET_UP)
+    }
+
+    fn batches_mut(&mut self) -> &mut Batches {
+        self.batches.as_mut().expect(SET_UP)
     }
 }
 
@@ -117,7 +124,7 @@ impl Layer for ImageData {
         batches::check_shape(context.room, shape, "image_data_param.batch_size")?;
         loader.seed_from(&context.random);
         context.random.lock().next_u32();
-        self.batches = Some(Batches::start(shape, self.prefetch, move |batch| loader.load(batch))?);
+        self.batches = Some(Batches::start(shape, self.prefetch, Box::new(loader))?);
         Ok(())
     }
 
@@ -126,11 +133,19 @@ impl Layer for ImageData {
     }
 
     fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
-        self.batches().forward(io)
+        self.batches_mut().forward(io)
     }
 
     fn backward(&mut self, _: &mut Io<'_>) -> Result<()> {
         Ok(())
+    }
+
+    fn state(&self) -> Option<LayerState> {
+        Some(self.batches().state())
+    }
+
+    fn restore(&mut self, state: &LayerState) -> Result<()> {
+        self.batches_mut().restore(state)
     }
 }
 
@@ -140,6 +155,7 @@ mod tests {
     use crate::{
         layers::testing::{Trial, golden_forwards},
         proto::Phase,
+        rng::Random,
     };
 
     #[test]

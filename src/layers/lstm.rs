@@ -22,7 +22,7 @@ use crate::{
         elementwise,
         recurrent::{self, LstmStep, LstmStepDiff},
     },
-    proto::LayerParameter,
+    proto::{LayerParameter, LayerState},
     tensor::{Buffer, Shape},
 };
 
@@ -137,6 +137,15 @@ impl Layer for Lstm {
         }
         recurrence.leave(io);
         Ok(())
+    }
+
+    fn state(&self) -> Option<LayerState> {
+        self.recurrence.save(&[&self.last, self.cells.last()?])
+    }
+
+    fn restore(&mut self, state: &LayerState) -> Result<()> {
+        let states: Vec<&Buffer> = std::iter::once(&self.last).chain(self.cells.last()).collect();
+        self.recurrence.restore(state, &states)
     }
 
     fn allows_forced_gradient(&self, bottom: usize) -> bool {

@@ -15,7 +15,7 @@ use super::{Io, Layer, Setup, batches};
 use crate::{
     data::{feed::Feed, transform::Transform},
     error::{Error, Result},
-    proto::{LayerParameter, TransformationParameter},
+    proto::{LayerParameter, LayerState, TransformationParameter},
     tensor::Shape,
 };
 
@@ -84,6 +84,14 @@ impl Layer for MemoryData {
 
     fn feed(&self) -> Option<Feed> {
         self.feed.clone()
+    }
+
+    fn state(&self) -> Option<LayerState> {
+        self.feed.as_ref().map(Feed::state)
+    }
+
+    fn restore(&mut self, state: &LayerState) -> Result<()> {
+        self.feed.as_ref().map_or(Ok(()), |feed| feed.restore(state))
     }
 }
 

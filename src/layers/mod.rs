@@ -98,7 +98,7 @@ pub use table::{ANY, Constructor, LayerType, TABLE, Tops, layer_type};
 use crate::{
     data::feed::Feed,
     error::{Error, Result},
-    proto::{BlobShape, FillerParameter, LayerParameter, ParamSpec, Phase},
+    proto::{BlobShape, FillerParameter, LayerParameter, LayerState, ParamSpec, Phase},
     rng::{SharedRandom, fill},
     tensor::{Blob, Device, MOST_VALUES, Room, Shape},
 };
@@ -145,6 +145,20 @@ pub trait Layer: Send {
     /// The way in for data that the program makes (MemoryData).
     fn feed(&self) -> Option<Feed> {
         None
+    }
+
+    /// Where the layer is in its data or sequences, for a snapshot; `None` when it carries nothing from one batch to the next.
+    fn state(&self) -> Option<LayerState> {
+        None
+    }
+
+    /// Goes on from where such a layer was.
+    ///
+    /// # Errors
+    /// When the state is one of other data or another shape; the layer goes on from where it is then.
+    fn restore(&mut self, state: &LayerState) -> Result<()> {
+        let _ = state;
+        Ok(())
     }
 
     /// Whether `force_backward` may ask for the gradient of this bottom (not of labels).

@@ -11,7 +11,7 @@ use crate::{
         gemm::{self, Gemm},
         recurrent,
     },
-    proto::{FillerParameter, LayerParameter, RecurrentParameter},
+    proto::{FillerParameter, LayerParameter, LayerState, RecurrentParameter},
     rng,
     tensor::{Blob, Buffer, MOST_VALUES, Shape},
 };
@@ -323,6 +323,34 @@ impl Recurrence {
             let product = Gemm::new(rows, weights.dim(1), self.width);
             product.run(io.device(), diff, weights.data(), io.bottom(position).diff());
         }
+    }
+
+    /// What goes on from batch to batch, one state behind the other; `None` when states come from bottoms.
+    pub(super) fn save(&self, states: &[&Buffer]) -> Option<LayerState> {
+        if self.exposes_hidden() {
+            return None;
+        }
+        let value = states.iter().flat_map(|state| state.host().to_vec()).collect();
+        Some(LayerState { value, ..LayerState::default() })
+    }
+
+    /// Sets the states to those that were saved.
+    ///
+    /// # Errors
+    /// When they are of other streams or another length.
+    pub(super) fn restore(&self, saved: &LayerState, states: &[&Buffer]) -> Result<()> {
+        let wanted: usize = states.iter().map(|state| state.len()).sum();
+        if self.exposes_hidden() || saved.value.len() != wanted {
+            let message = format!("the snapshot holds {} values of state, the layer has {wanted}", saved.value.len());
+            return Err(Error::shape(message));
+        }
+        let mut rest = saved.value.as_slice();
+        for state in states {
+            let (values, behind) = rest.split_at(state.len());
+            state.host_mut().copy_from_slice(values);
+            rest = behind;
+        }
+        Ok(())
     }
 
     /// # Errors

@@ -24,7 +24,7 @@ use crate::{
         elementwise,
         gemm::{self, Gemm},
     },
-    proto::LayerParameter,
+    proto::{LayerParameter, LayerState},
     tensor::{Buffer, Shape},
 };
 
@@ -58,6 +58,11 @@ impl Rnn {
             output_diff: Buffer::default(),
             step_diff: Buffer::default(),
         }))
+    }
+
+    /// h behind the last batch.
+    fn last(&self) -> Buffer {
+        self.recurrence.at(self.recurrence.sizes.steps.saturating_sub(1), &self.hidden, self.recurrence.hidden)
     }
 
     fn rows(&self) -> usize {
@@ -114,7 +119,7 @@ impl Layer for Rnn {
 
     fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
         let (recurrence, device) = (&self.recurrence, io.device());
-        let last = recurrence.at(recurrence.sizes.steps - 1, &self.hidden, recurrence.hidden);
+        let last = self.last();
         let exposed = recurrence.exposes_hidden();
         elementwise::copy(
             device,
@@ -156,6 +161,14 @@ impl Layer for Rnn {
         }
         recurrence.leave(io);
         Ok(())
+    }
+
+    fn state(&self) -> Option<LayerState> {
+        self.recurrence.save(&[&self.last()])
+    }
+
+    fn restore(&mut self, state: &LayerState) -> Result<()> {
+        self.recurrence.restore(state, &[&self.last()])
     }
 
     fn allows_forced_gradient(&self, bottom: usize) -> bool {

@@ -32,7 +32,10 @@
 
 use log::{info, warn};
 
-use super::{Io, Layer, Setup, batches, batches::Batches};
+use super::{
+    Io, Layer, Setup, batches,
+    batches::{Batches, SET_UP},
+};
 use crate::{
     data::{
         transform::Mean,
@@ -41,7 +44,7 @@ use crate::{
     },
     error::{Error, Result},
     layers::Context,
-    proto::{LayerParameter, Phase, TransformationParameter, WindowDataParameter},
+    proto::{LayerParameter, LayerState, Phase, TransformationParameter, WindowDataParameter},
     rng::Random,
 };
 
@@ -121,7 +124,11 @@ impl WindowData {
     }
 
     fn batches(&self) -> &Batches {
-        self.batches.as_ref().expect("a layer is set up before it is reshaped or run")
+        self.batches.as_ref().expect(SET_UP)
+    }
+
+    fn batches_mut(&mut self) -> &mut Batches {
+        self.batches.as_mut().expect(SET_UP)
     }
 }
 
@@ -140,7 +147,7 @@ impl Layer for WindowData {
         if parameter.cache_images() {
             loader.cache()?;
         }
-        self.batches = Some(Batches::start(shape, self.prefetch, move |batch| loader.load(batch))?);
+        self.batches = Some(Batches::start(shape, self.prefetch, Box::new(loader))?);
         Ok(())
     }
 
@@ -149,11 +156,19 @@ impl Layer for WindowData {
     }
 
     fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
-        self.batches().forward(io)
+        self.batches_mut().forward(io)
     }
 
     fn backward(&mut self, _: &mut Io<'_>) -> Result<()> {
         Ok(())
+    }
+
+    fn state(&self) -> Option<LayerState> {
+        Some(self.batches().state())
+    }
+
+    fn restore(&mut self, state: &LayerState) -> Result<()> {
+        self.batches_mut().restore(state)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! `filter` picks the layers of a phase, `splits` gives every reader of a blob its own gradient, `graph` wires bottoms and
 //! tops, `build` sets the layers up, `gradients` finds what runs backward, `parameters` holds what is learned, `run` computes,
-//! `weights` carries trained values in and out.
+//! `weights` carries trained values in and out, `state` what layers carry from batch to batch.
 
 mod build;
 mod filter;
@@ -12,6 +12,7 @@ mod memory;
 mod parameters;
 mod run;
 mod splits;
+mod state;
 mod weights;
 
 pub use memory::BlobMemory;

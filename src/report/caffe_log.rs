@@ -37,6 +37,7 @@ impl Observer for CaffeLog {
             Event::Clipped { norm, limit, factor } => info!("{}", lines::clipping(*norm, *limit, *factor)),
             Event::Testing { iteration, net } => info!("{}", lines::testing(*iteration, *net)),
             Event::Tested(result) => tested(result),
+            Event::Best { output, value } => info!("{}", lines::best(output, *value)),
             Event::TestInterrupted => info!("{}", lines::test_interrupted()),
             Event::SnapshotWeights(path) => info!("{}", lines::snapshotting(&path.display().to_string())),
             Event::SnapshotState(path) => info!("{}", lines::snapshotting_state(&path.display().to_string())),

@@ -46,11 +46,11 @@ impl Mersenne {
         self.position = 0;
     }
 
-    /// The whole state: the words, then the position.
-    pub(super) fn state(&self) -> Vec<u32> {
-        let mut state = self.words.to_vec();
+    /// Puts the whole state into `state`: the words, then the position.
+    pub(super) fn state_into(&self, state: &mut Vec<u32>) {
+        state.clear();
+        state.extend_from_slice(&self.words);
         state.push(self.position as u32);
-        state
     }
 
     /// The engine in this state; `None` when the numbers cannot be one.

@@ -34,7 +34,14 @@ impl Random {
 
     /// The exact state, for a snapshot: 625 words.
     pub fn state(&self) -> Vec<u32> {
-        self.0.state()
+        let mut state = Vec::new();
+        self.state_into(&mut state);
+        state
+    }
+
+    /// Puts the [`state`](Random::state) where an earlier one was.
+    pub fn state_into(&self, state: &mut Vec<u32>) {
+        self.0.state_into(state);
     }
 
     /// The stream that goes on from a state; `None` when the numbers are not a state.

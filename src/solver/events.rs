@@ -75,6 +75,13 @@ pub enum Event<'a> {
     },
     /// A test pass is done.
     Tested(TestResult<'a>),
+    /// The output that `snapshot_best` names is better than in all tests before; a snapshot follows.
+    Best {
+        /// The output.
+        output: &'a str,
+        /// Its mean.
+        value: f32,
+    },
     /// A stop was asked for during a test pass.
     TestInterrupted,
     /// Weights are about to be written.

@@ -3,9 +3,11 @@
 //! [`Solver::new`] builds the nets that a solver file names; [`Solver::solve`] trains, tests and snapshots as the file says and
 //! tells its [`Observer`]s what happens. Learning rates are in `lr`, update rules in `update`.
 
+mod best;
 mod events;
 pub mod lr;
 mod nets;
+mod resume;
 mod run;
 mod smoothing;
 mod snapshots;
@@ -18,6 +20,7 @@ use std::{
     time::Instant,
 };
 
+use best::Best;
 pub use events::{Event, Iteration, NetSource, Observer, Pace, Score, TestResult};
 use lr::LearningRate;
 use nets::TestNet;
@@ -29,7 +32,7 @@ use crate::{
     error::{Place, Result},
     net::{Learnable, Net},
     ops::update::Segment,
-    proto::SolverParameter,
+    proto::{RunState, SolverParameter},
     prototxt::{Document, Locations},
     rng::SharedRandom,
     tensor::Buffer,
@@ -56,7 +59,16 @@ pub struct Solver {
     /// Where each parameter lies, and how it learns at this iteration.
     segments: Vec<Segment>,
     iteration: usize,
+    /// The engine that all nets draw from.
+    random: SharedRandom,
     smoothed: SmoothedLoss,
+    /// The iteration at which the smoothed loss begins.
+    start: usize,
+    /// What the next run begins with, after a resume.
+    resumed_loss: Option<(usize, SmoothedLoss)>,
+    /// The run's state from before the test pass that is going on.
+    before_test: Option<RunState>,
+    best: Option<Best>,
     clock: Instant,
     last_displayed: usize,
     stopping: bool,
@@ -83,6 +95,7 @@ impl Solver {
         let random = if seed >= 0 { SharedRandom::new(seed as u32) } else { SharedRandom::of_the_moment() };
         let net = nets::train_net(&sources, &random, &mut observers)?;
         let test_nets = nets::test_nets(&sources, &net, &random, &mut observers)?;
+        let best = Best::new(&sources, &test_nets)?;
         tell(&mut observers, &Event::Ready);
         let histories = update.rule(0, 0.0).histories();
         let history = (0..histories).map(|_| Buffer::zeros(net.parameters().data().len())).collect();
@@ -96,7 +109,12 @@ impl Solver {
             history,
             segments,
             iteration: 0,
+            random,
             smoothed: SmoothedLoss::new(window),
+            start: 0,
+            resumed_loss: None,
+            before_test: None,
+            best,
             clock: Instant::now(),
             last_displayed: 0,
             stopping: false,

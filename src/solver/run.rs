@@ -37,15 +37,19 @@ impl Solver {
         self.finish(start)
     }
 
-    /// Begins a run at the present iteration: the clock and the smoothed loss start afresh. Returns the iteration.
+    /// Begins a run at the present iteration: the clock and the smoothed loss start afresh, the loss where a snapshot was made
+    /// after a resume. Returns the iteration at which the smoothed loss begins.
     pub fn begin(&mut self) -> usize {
-        self.smoothed = super::SmoothedLoss::new(self.parameter().average_loss().max(1) as usize);
+        let window = self.parameter().average_loss().max(1) as usize;
+        let afresh = (self.iteration, super::SmoothedLoss::new(window));
+        (self.start, self.smoothed) = self.resumed_loss.take().unwrap_or(afresh);
         self.clock = Instant::now();
         self.stopping = false;
-        self.iteration
+        self.end_pass();
+        self.start
     }
 
-    /// One iteration of the run that began at `start`: `iter_size` passes forward and backward, then the update. Returns the
+    /// One iteration of the run whose smoothed loss begins at `start`: `iter_size` passes forward and backward, then the update. Returns the
     /// loss.
     ///
     /// # Errors
@@ -155,6 +159,8 @@ impl Solver {
             self.tell(&Event::StoppedEarly);
             return Ok(());
         }
+        // The pass for the last loss takes a batch that is not part of the run.
+        self.begin_pass();
         if divides(self.parameter().display(), self.iteration) {
             let loss = self.net.forward()?;
             self.smoothed.add(loss, self.iteration - start);

@@ -14,6 +14,16 @@ impl SmoothedLoss {
         SmoothedLoss { window, losses: Vec::with_capacity(window), value: 0.0 }
     }
 
+    /// The mean as a snapshot holds it, of at most `window` losses.
+    pub fn restored(window: usize, losses: &[f32], value: f32) -> Self {
+        SmoothedLoss { window, losses: losses.to_vec(), value }
+    }
+
+    /// The losses that the mean is of.
+    pub fn losses(&self) -> &[f32] {
+        &self.losses
+    }
+
     /// Takes in the loss of the iteration that lies `since_start` iterations behind the start of the run.
     pub fn add(&mut self, loss: f32, since_start: usize) {
         if self.losses.len() < self.window {

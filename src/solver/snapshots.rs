@@ -17,8 +17,14 @@ impl Solver {
     /// # Errors
     /// When a file cannot be written; snapshots written before stay as they are.
     pub fn snapshot(&mut self) -> Result<()> {
+        self.write_snapshot(&format!("iter_{}", self.iteration))
+    }
+
+    /// Writes `PREFIX_NAME.caffemodel` and `PREFIX_NAME.solverstate`.
+    pub(super) fn write_snapshot(&mut self, name: &str) -> Result<()> {
         let format = self.parameter().snapshot_format();
-        let (weights, state) = (self.snapshot_path("caffemodel"), self.snapshot_path("solverstate"));
+        let path = |kind: &str| format!("{}_{name}.{kind}{}", self.parameter().snapshot_prefix(), extension(format));
+        let [weights, state] = ["caffemodel", "solverstate"].map(|kind| PathBuf::from(path(kind)));
         self.tell(&Event::SnapshotWeights(&weights));
         let with_diff = self.parameter().snapshot_diff();
         let net = match format {
@@ -33,7 +39,8 @@ impl Solver {
     }
 
     /// Continues from a `.solverstate`: iteration, history, and the weights that it names (beside it, when the name as written
-    /// is not there).
+    /// is not there). A state of rcaffe's also holds the places in the data, the random streams and the smoothed loss, so that the
+    /// run is the one that never stopped; after a state of Caffe's they begin anew.
     ///
     /// # Errors
     /// When a file cannot be read or belongs to another net.
@@ -47,6 +54,9 @@ impl Solver {
         self.tell(&Event::RestoringHistory);
         self.restore_history(&state.history, path)?;
         self.iteration = state.iter().max(0) as usize;
+        if let Some(run) = &state.run {
+            self.restore_run(run, &path.display().to_string())?;
+        }
         self.last_displayed = self.iteration;
         self.last_snapshot = Some(path.to_path_buf());
         Ok(())
@@ -98,20 +108,15 @@ impl Solver {
             learned_net: Some(weights.display().to_string()),
             history,
             current_step: Some(self.learning_rate.steps_taken(self.iteration.saturating_sub(1)) as i32),
-            run: None,
+            run: Some(self.run_state()),
         }
-    }
-
-    fn snapshot_path(&self, kind: &str) -> PathBuf {
-        let (prefix, behind) = (self.parameter().snapshot_prefix(), extension(self.parameter().snapshot_format()));
-        PathBuf::from(format!("{prefix}_iter_{}.{kind}{behind}", self.iteration))
     }
 }
 
 /// Refuses snapshots that could not be written when they are due.
 pub(super) fn check(sources: &Sources<'_>) -> Result<()> {
     let parameter = sources.parameter;
-    if parameter.snapshot() == 0 && !parameter.snapshot_after_train() {
+    if parameter.snapshot() == 0 && !parameter.snapshot_after_train() && parameter.snapshot_best.is_none() {
         return Ok(());
     }
     check_writable(parameter.snapshot_prefix()).map_err(|error| error.at(&sources.place("snapshot_prefix")))

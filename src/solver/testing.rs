@@ -9,12 +9,15 @@ impl Solver {
     /// # Errors
     /// When a layer of a test net fails.
     pub fn test_all(&mut self) -> Result<()> {
+        self.begin_pass();
         for index in 0..self.test_nets.len() {
-            if self.stopping {
-                break;
-            }
             self.test(index)?;
+            // A pass that was broken off is begun anew after a resume.
+            if self.stopping {
+                return Ok(());
+            }
         }
+        self.end_pass();
         Ok(())
     }
 
@@ -37,7 +40,7 @@ impl Solver {
         let (loss, scores) = scores.means(batches);
         let result = TestResult { iteration, net: index, loss: with_loss.then_some(loss), scores: &scores };
         tell(&mut self.observers, &Event::Tested(result));
-        Ok(())
+        self.keep_best(index, &scores)
     }
 
     fn answer_requests_while_testing(&mut self) -> Result<()> {

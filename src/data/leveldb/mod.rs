@@ -15,7 +15,7 @@ use ::log::info;
 use manifest::Files;
 use merge::Merge;
 
-use super::{Record, Source, paths, record::in_source};
+use super::{Position, Record, Source, paths, record::in_source};
 use crate::error::{Error, Result};
 
 /// A cursor on a database: its records in the order of their keys, over and over.
@@ -23,6 +23,7 @@ pub struct Cursor {
     merge: Merge,
     name: String,
     folder: PathBuf,
+    place: usize,
     rounds: usize,
 }
 
@@ -43,8 +44,13 @@ impl Cursor {
         if !is_leveldb(folder) {
             return Err(Error::data(name, "is not a LevelDB database: there is no CURRENT in it"));
         }
-        let mut cursor =
-            Cursor { merge: open_merge(name, folder)?, name: name.to_owned(), folder: folder.to_owned(), rounds: 0 };
+        let mut cursor = Cursor {
+            merge: open_merge(name, folder)?,
+            name: name.to_owned(),
+            folder: folder.to_owned(),
+            place: 0,
+            rounds: 0,
+        };
         cursor.advance()?;
         cursor.rewind();
         info!("Opened leveldb {name}");
@@ -53,13 +59,14 @@ impl Cursor {
 
     /// Goes to the next entry, or from the last to the first.
     fn advance(&mut self) -> Result<()> {
-        let Cursor { merge, name, rounds, .. } = self;
+        let Cursor { merge, name, place, rounds, .. } = self;
         let mut step = || -> Result<bool, String> {
+            *place += 1;
             if merge.advance()? {
                 return Ok(true);
             }
             merge.rewind();
-            *rounds += 1;
+            (*place, *rounds) = (1, *rounds + 1);
             merge.advance()
         };
         match step() {
@@ -87,7 +94,7 @@ impl Source for Cursor {
 
     fn rewind(&mut self) {
         self.merge.rewind();
-        self.rounds = 0;
+        (self.place, self.rounds) = (0, 0);
     }
 
     /// Reads the whole database: LevelDB keeps no count.
@@ -100,8 +107,20 @@ impl Source for Cursor {
         Ok(count)
     }
 
-    fn rounds(&self) -> usize {
-        self.rounds
+    fn position(&self) -> Position {
+        Position { place: self.place, rounds: self.rounds, shuffle_seed: None }
+    }
+
+    /// Walks there: LevelDB keeps no count.
+    fn seek(&mut self, position: Position) -> Result<()> {
+        let mut merge = open_merge(&self.name, &self.folder)?;
+        for place in 0..position.place {
+            if !merge.advance().map_err(|message| damaged(&self.name, &message))? {
+                position.check(place, &self.name)?;
+            }
+        }
+        (self.merge, self.place, self.rounds) = (merge, position.place, position.rounds);
+        Ok(())
     }
 
     fn name(&self) -> &str {

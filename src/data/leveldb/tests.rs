@@ -69,6 +69,14 @@ fn tables_and_logs_are_merged_and_nothing_is_written() {
         assert_eq!(read(&mut cursor, expected.len()), expected);
         assert_eq!((cursor.rounds(), read(&mut cursor, expected.len()), cursor.rounds()), (0, expected.clone(), 1));
         read(&mut cursor, 5);
+        let position = cursor.position();
+        let mut other = Cursor::open("db", &path).unwrap();
+        other.seek(position).unwrap();
+        let more = expected.len() + 2;
+        assert_eq!(read(&mut other, more), read(&mut cursor, more));
+        assert_eq!((position.place, position.rounds, other.position()), (5, 2, cursor.position()));
+        let beyond = Position { place: expected.len() + 1, ..position };
+        assert!(other.seek(beyond).unwrap_err().to_string().contains(&format!("has {} records", expected.len())));
         cursor.rewind();
         let mut other = Cursor::open("db", &path).unwrap();
         read(&mut other, 7);

@@ -101,6 +101,11 @@ pub fn test_output(number: usize, blob: &str, value: f32, loss_weight: f32) -> S
     output("Test", number, blob, value, loss_weight)
 }
 
+/// A test was better than all before (rcaffe's own line).
+pub fn best(output: &str, value: f32) -> String {
+    format!("Best {output} so far: {}", stream(value))
+}
+
 /// A test was stopped by a signal.
 pub fn test_interrupted() -> String {
     "Test interrupted.".into()

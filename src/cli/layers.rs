@@ -72,7 +72,8 @@ fn plain() -> String {
         text += &format!("{}\n", line[4]);
     }
     let forks = TABLE.iter().filter(|row| row.fork.is_some()).count();
-    text + &format!("\n{} types of Caffe 1.0, {forks} of forks\n", TABLE.len() - forks)
+    text += &format!("\n{} types of Caffe 1.0, {forks} of forks\n", TABLE.len() - forks);
+    text
 }
 
 fn markdown() -> String {
@@ -84,7 +85,7 @@ fn markdown() -> String {
             let [a, b, c, d] = rest;
             line([format!("`{name}`"), a, b, c, d])
         })
-        .fold(header, |text, line| text + &line)
+        .fold(header, |text, line| text + line.as_str())
 }
 
 #[cfg(test)]

@@ -49,8 +49,8 @@ pub fn run(args: &Args) -> Result<()> {
     writeln!(out, "iter,lr,loss").map_err(unwritable)?;
     let start = solver.begin();
     for iteration in start..end {
-        let rate = solver.learning_rate().rate(iteration);
         let loss = solver.iterate(start)?;
+        let rate = solver.learning_rate().rate(iteration);
         writeln!(out, "{iteration},{},{}", general(f64::from(rate), 9), general(f64::from(loss), 9))
             .map_err(unwritable)?;
     }

@@ -10,24 +10,26 @@ use super::{
     signals,
 };
 use crate::{
-    error::Result,
+    error::{Error, Result},
     proto::SolverParameter,
-    prototxt::{parse_solver, read_solver},
+    prototxt::{Document, parse_solver, read_solver},
     report::{
         CaffeLog, glog,
         lines::{self, tool},
         progress::Progress,
     },
-    solver::{Observer, Solver},
+    snapshot::read_state,
+    solver::{Carried, Observer, Solver, end_of},
 };
 
 /// Trains the net that a solver file names.
 #[derive(clap::Args, Debug)]
 #[command(override_usage = "rcaffe train --solver <FILE> [OPTIONS]", after_help = EXAMPLES)]
 pub struct Args {
-    /// Solver to run (prototxt)
+    /// Solver to run (prototxt); given several times, they run one after another, each until its own max_iter, with weights
+    /// and history carried over
     #[arg(long, value_name = "FILE", required_unless_present = "quick_start")]
-    pub solver: Option<PathBuf>,
+    pub solver: Vec<PathBuf>,
     /// Run the built-in solver: a small net on a built-in data set, less than a minute
     #[arg(long, conflicts_with = "solver")]
     pub quick_start: bool,
@@ -67,6 +69,7 @@ const EXAMPLES: &str = "\
 Examples:
   rcaffe train --solver solvers/cifar10_triangular2.prototxt
   rcaffe train --solver solver.prototxt --snapshot net_iter_5000.solverstate
+  rcaffe train --solver stage1.prototxt --solver stage2.prototxt --solver stage3.prototxt
   rcaffe train --solver solver.prototxt --weights pretrained.caffemodel";
 
 /// Runs the command.
@@ -74,30 +77,101 @@ Examples:
 /// # Errors
 /// When a file or an option cannot be used, or training leaves the finite numbers.
 pub fn run(args: &Args) -> Result<()> {
-    let mut document = match &args.solver {
-        Some(path) => read_solver(path)?,
-        None => parse_solver(QUICK_START, "quick_start.prototxt")?,
-    };
-    apply_flags(&mut document.message, args);
-    device::choose(args.gpu.as_deref(), Some(&document.message))?;
-    let prefix = document.message.snapshot_prefix().to_string();
-    let display = document.message.display().max(0) as usize;
-    let observers: Vec<Box<dyn Observer>> = vec![Box::new(CaffeLog { display }), Box::new(Progress::new())];
-    let mut solver = Solver::new(document, observers)?;
-    let log = copy_log(args, &prefix)?;
-    solver.on_request(signals::requests(args.sigint_effect, args.sighup_effect)?);
-    if args.keep_going {
-        solver.keep_going();
+    let documents = documents(args)?;
+    let count = documents.len();
+    let mut log = None;
+    let mut carried = None;
+    for (index, document) in documents.into_iter().enumerate() {
+        let last = index + 1 == count;
+        if index > 0 {
+            info!("Solver {} of {count}: {}", index + 1, document.file);
+        }
+        let prefix = document.message.snapshot_prefix().to_string();
+        let mut solver = solver(args, document, carried.take())?;
+        if index == 0 {
+            log = copy_log(args, &prefix)?;
+            solver.on_request(signals::requests(args.sigint_effect, args.sighup_effect)?);
+            if let Some(snapshot) = &args.snapshot {
+                info!("{}", tool::resuming(&snapshot.display().to_string()));
+                solver.restore(snapshot)?;
+            }
+        }
+        info!("{}", tool::starting());
+        if last {
+            solver.solve()?;
+            break;
+        }
+        carried = solver.solve_and_carry()?;
+        if carried.is_none() {
+            break;
+        }
     }
-    if let Some(snapshot) = &args.snapshot {
-        info!("{}", tool::resuming(&snapshot.display().to_string()));
-        solver.restore(snapshot)?;
-    }
-    info!("{}", tool::starting());
-    solver.solve()?;
     info!("{}", lines::solver::done());
     if let Some(log) = log {
         info!("Log: {}", log.display());
+    }
+    Ok(())
+}
+
+/// The solver of a document, with what the one before it carried.
+fn solver(args: &Args, document: Document<SolverParameter>, carried: Option<Carried>) -> Result<Solver> {
+    device::choose(args.gpu.as_deref(), Some(&document.message))?;
+    let display = document.message.display().max(0) as usize;
+    let file = document.file.clone();
+    let observers: Vec<Box<dyn Observer>> = vec![Box::new(CaffeLog { display }), Box::new(Progress::new())];
+    let mut solver = Solver::new(document, observers)?;
+    if args.keep_going {
+        solver.keep_going();
+    }
+    if let Some(carried) = carried {
+        solver.take_over(carried, &file)?;
+    }
+    Ok(solver)
+}
+
+/// The solvers to run. Where there are several, what can be wrong in any of them is found before the first one runs, and those
+/// that a snapshot has gone beyond are left out.
+fn documents(args: &Args) -> Result<Vec<Document<SolverParameter>>> {
+    let mut documents = Vec::with_capacity(args.solver.len().max(1));
+    for path in &args.solver {
+        documents.push(read_solver(path)?);
+    }
+    if documents.is_empty() {
+        documents.push(parse_solver(QUICK_START, "quick_start.prototxt")?);
+    }
+    for (index, document) in documents.iter_mut().enumerate() {
+        apply_flags(&mut document.message, args);
+        if index > 0 {
+            document.message.weights.clear();
+        }
+    }
+    if documents.len() == 1 {
+        return Ok(documents);
+    }
+    check_sequence(&documents)?;
+    if let Some(snapshot) = &args.snapshot {
+        let done = read_state(snapshot)?.iter().max(0) as usize;
+        let first = documents.iter().position(|document| end_of(&document.message).is_some_and(|end| end > done));
+        documents.drain(..first.unwrap_or(documents.len() - 1));
+    }
+    Ok(documents)
+}
+
+/// Refuses solvers that cannot run one after another.
+fn check_sequence(documents: &[Document<SolverParameter>]) -> Result<()> {
+    let mut before: Option<(&str, usize)> = None;
+    for document in documents {
+        Solver::check(document)?;
+        let fail = |message: String| Err(Error::config("max_iter", message).at(&document.locations.place("max_iter")));
+        let Some(end) = end_of(&document.message) else {
+            return fail("is not given: the iteration to end at".into());
+        };
+        if let Some((file, reached)) = before.filter(|(_, reached)| end <= *reached) {
+            return fail(format!(
+                "must be above {reached}, where {file} ends, not {end}: it counts from the first solver"
+            ));
+        }
+        before = Some((&document.file, end));
     }
     Ok(())
 }

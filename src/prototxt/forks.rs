@@ -46,7 +46,7 @@ type Table = &'static [(&'static str, &'static [&'static str])];
 const FORKS: &[(&str, Table)] = &[
     ("SSD Caffe", &[
         ("SolverParameter", &[
-            "ap_version", "eval_type", "plateau_winsize", "show_per_class_result",
+            "ap_version", "eval_type", "show_per_class_result",
         ]),
         ("LayerParameter", &[
             "annotated_data_param", "detection_evaluate_param", "multibox_loss_param", "video_data_param",
@@ -60,10 +60,8 @@ const FORKS: &[(&str, Table)] = &[
     ]),
     ("NVIDIA Caffe", &[
         ("SolverParameter", &[
-            "larc", "larc_eta", "larc_policy", "larc_turbo", "max_momentum", "max_weight_decay", "min_lr",
-            "momentum_policy", "momentum_power", "per_parameter_reduce", "rampup_interval", "rampup_lr",
-            "solver_data_type", "store_blobs_in_old_format", "test_and_snapshot_last_epochs", "weight_decay_policy",
-            "weight_decay_power",
+            "larc", "larc_eta", "larc_policy", "larc_turbo", "per_parameter_reduce", "solver_data_type",
+            "store_blobs_in_old_format", "test_and_snapshot_last_epochs",
         ]),
         ("NetParameter", &[
             "default_backward_math", "default_backward_type", "default_conv_algos_override",
@@ -107,8 +105,7 @@ const FORKS: &[(&str, Table)] = &[
     ]),
     ("Intel Caffe", &[
         ("SolverParameter", &[
-            "disabled_update", "engine", "local_gw_ratio", "local_lr_auto", "stageiter", "stagelr", "test_offset",
-            "warmup_iter", "warmup_start_lr",
+            "disabled_update", "engine", "local_gw_ratio", "local_lr_auto", "test_offset",
         ]),
         ("NetParameter", &[
             "bn_stats_batch_size", "compile_net_state", "engine", "multinode",

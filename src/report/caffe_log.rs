@@ -31,6 +31,8 @@ impl Observer for CaffeLog {
                 info!("{}", lines::stage(stage + 1, *stages, *iteration, *end, policy));
             }
             Event::RestoringHistory => info!("{}", lines::restoring_history()),
+            Event::Resumed { iteration, from, to } => info!("{}", lines::resumed(*iteration, *from, *to)),
+            Event::Plateau { iteration, step } => info!("{}", lines::plateau(*iteration, *step)),
             Event::Multistep { iteration, step } => info!("{}", lines::multistep(*iteration, *step)),
             Event::Iteration(iteration) if iteration.display => self.iteration(iteration),
             Event::Iteration(_) => {}
@@ -61,7 +63,11 @@ impl CaffeLog {
                 number += 1;
             }
         }
-        info!("{}", lines::learning_rate(iteration, event.rate));
+        if event.more_than_the_rate_changes {
+            info!("{}", lines::schedule(iteration, event.rate, event.momentum, event.weight_decay));
+        } else {
+            info!("{}", lines::learning_rate(iteration, event.rate));
+        }
     }
 }
 

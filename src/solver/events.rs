@@ -48,6 +48,22 @@ pub enum Event<'a> {
     },
     /// The momentum history is about to be read from a snapshot.
     RestoringHistory,
+    /// The state of a snapshot, or of the solver before this one, is taken over.
+    Resumed {
+        /// Iterations done.
+        iteration: usize,
+        /// The learning rate of the last iteration, where it is known.
+        from: Option<f32>,
+        /// The learning rate of the next iteration.
+        to: f32,
+    },
+    /// `plateau` lowers the learning rate.
+    Plateau {
+        /// The iteration.
+        iteration: usize,
+        /// Drops so far, this one included.
+        step: usize,
+    },
     /// `multistep` takes its next step.
     Multistep {
         /// The iteration.
@@ -126,6 +142,12 @@ pub struct Iteration<'a> {
     pub smoothed_loss: f32,
     /// The learning rate that the update will use.
     pub rate: f32,
+    /// Its momentum.
+    pub momentum: f32,
+    /// Its weight decay.
+    pub weight_decay: f32,
+    /// Whether momentum or weight decay have policies of their own: the log line then names them too.
+    pub more_than_the_rate_changes: bool,
     /// Seconds since the last displayed iteration, and how many iterations were done in them.
     pub pace: Pace,
     /// The training net, for its outputs.

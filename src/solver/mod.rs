@@ -4,6 +4,7 @@
 //! tells its [`Observer`]s what happens. Learning rates are in `lr`, update rules in `update`.
 
 mod best;
+mod carry;
 mod events;
 pub mod lr;
 mod nets;
@@ -21,9 +22,11 @@ use std::{
 };
 
 use best::Best;
+pub use carry::Carried;
 pub use events::{Event, Iteration, NetSource, Observer, Pace, Score, TestResult};
-use lr::LearningRate;
+use lr::{CycleReset, LearningRate};
 use nets::TestNet;
+pub(crate) use nets::end_of;
 use smoothing::SmoothedLoss;
 pub use testing::Scores;
 use update::UpdateRule;
@@ -86,11 +89,7 @@ impl Solver {
     pub fn new(document: Document<SolverParameter>, mut observers: Vec<Box<dyn Observer>>) -> Result<Self> {
         tell(&mut observers, &Event::Initializing(&document.message));
         let sources = Sources::of(&document);
-        validate::check(&sources)?;
-        snapshots::check(&sources)?;
-        let at = |error: crate::Error, sources: &Sources<'_>| sources.locate(error);
-        let learning_rate = LearningRate::new(&document.message).map_err(|error| at(error, &sources))?;
-        let update = update::update_rule(&document.message).map_err(|error| at(error, &sources))?;
+        let (learning_rate, update) = checked(&sources)?;
         let seed = document.message.random_seed();
         let random = if seed >= 0 { SharedRandom::new(seed as u32) } else { SharedRandom::of_the_moment() };
         let net = nets::train_net(&sources, &random, &mut observers)?;
@@ -126,6 +125,14 @@ impl Solver {
         })
     }
 
+    /// Checks what can be checked of a solver without its nets: options, schedule, update rule, where snapshots go.
+    ///
+    /// # Errors
+    /// When an option cannot be right; the message names file and line.
+    pub fn check(document: &Document<SolverParameter>) -> Result<()> {
+        checked(&Sources::of(document)).map(drop)
+    }
+
     /// From now on asks this function between iterations what the outside wants.
     pub fn on_request(&mut self, requests: impl FnMut() -> Option<Request> + Send + 'static) {
         self.requests = Box::new(requests);
@@ -151,6 +158,39 @@ impl Solver {
         &self.learning_rate
     }
 
+    /// Begins a cycle of the learning rate at the next iteration, with new bounds and a new length where they are given (the
+    /// Keras callback's `_reset`). The solver file does not know of it: a run that goes on from a snapshot follows the file.
+    ///
+    /// ```
+    /// use rcaffe::{
+    ///     prototxt::parse_solver,
+    ///     solver::{Solver, lr::CycleReset},
+    /// };
+    ///
+    /// let text = r#"
+    ///     net_param {
+    ///       layer { name: "data" type: "DummyData" top: "x" top: "y" dummy_data_param { shape { dim: 2 dim: 3 }
+    ///         shape { dim: 2 dim: 1 } data_filler { value: 1 } } }
+    ///       layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" inner_product_param { num_output: 1 } }
+    ///       layer { name: "loss" type: "EuclideanLoss" bottom: "ip" bottom: "y" }
+    ///     }
+    ///     lr_policy: "triangular" base_lr: 0.01 max_lr: 0.05 stepsize: 4 max_iter: 6 snapshot_after_train: false
+    /// "#;
+    /// let mut solver = Solver::new(parse_solver(text, "solver.prototxt")?, Vec::new())?;
+    /// solver.solve()?;
+    /// solver.reset_cycle(CycleReset { max_lr: Some(0.03), stepsize: Some(2), ..CycleReset::default() })?;
+    /// let rates: Vec<f32> = (6..11).map(|iteration| solver.learning_rate().rate(iteration)).collect();
+    /// assert_eq!(rates, [0.01, 0.02, 0.03, 0.02, 0.01]);
+    /// # Ok::<(), rcaffe::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the policy has no cycle, or a value cannot be; the schedule stays as it was.
+    pub fn reset_cycle(&mut self, reset: CycleReset) -> Result<()> {
+        let iteration = self.iteration;
+        self.learning_rate.reset_cycle(iteration, reset)
+    }
+
     fn parameter(&self) -> &SolverParameter {
         &self.document.message
     }
@@ -158,6 +198,15 @@ impl Solver {
     fn sources(&self) -> Sources<'_> {
         Sources::of(&self.document)
     }
+}
+
+/// The schedule and the update rule of a solver whose options are right.
+fn checked(sources: &Sources<'_>) -> Result<(LearningRate, Box<dyn UpdateRule>)> {
+    validate::check(sources)?;
+    snapshots::check(sources)?;
+    let learning_rate = LearningRate::new(sources.parameter).map_err(|error| sources.locate(error))?;
+    let update = update::update_rule(sources.parameter).map_err(|error| sources.locate(error))?;
+    Ok((learning_rate, update))
 }
 
 /// The places of a net's parameters; rates are filled in at each iteration.

@@ -160,8 +160,8 @@ pub(super) fn folder_of(file: &str) -> Option<&Path> {
     Path::new(file).parent()
 }
 
-/// The parameter with the defaults that the solver itself applies.
-pub(super) fn end_of(parameter: &SolverParameter) -> Option<usize> {
+/// The iteration that a run ends at: `max_iter`, or the end of the last stage.
+pub(crate) fn end_of(parameter: &SolverParameter) -> Option<usize> {
     let stages = parameter.stage.iter().filter_map(|stage| stage.max_iter).max();
     parameter.max_iter.or(stages).map(|end| end.max(0) as usize)
 }

@@ -21,8 +21,8 @@ impl Solver {
             loss_start: Some(self.start as u32),
             smoothed_loss: Some(self.smoothed.value()),
             layer: (0..).zip(nets).flat_map(|(number, net)| net.states(number)).collect(),
-            weights_checksum: None,
             best: self.best.as_ref().and_then(|best| best.value()),
+            ..self.schedule_state()
         }
     }
 

@@ -18,6 +18,12 @@ impl Solver {
     /// # Errors
     /// When a layer, a test or a snapshot fails, or the loss stops being a number.
     pub fn solve(&mut self) -> Result<()> {
+        let start = self.train()?;
+        self.finish(start)
+    }
+
+    /// Iterates to `max_iter`, and leaves the end to the caller. Returns the iteration that it began with.
+    pub(super) fn train(&mut self) -> Result<usize> {
         let end = end_of(self.parameter()).ok_or_else(|| {
             Error::config("max_iter", "is not given: the iteration to end at").at(&self.sources().place("max_iter"))
         })?;
@@ -34,7 +40,7 @@ impl Solver {
                 self.answer_requests()?;
             }
         }
-        self.finish(start)
+        Ok(start)
     }
 
     /// Begins a run at the present iteration: the clock and the smoothed loss start afresh, the loss where a snapshot was made
@@ -68,6 +74,10 @@ impl Solver {
         loss /= passes as f32;
         self.check_finite(loss)?;
         self.smoothed.add(loss, self.iteration - start);
+        if self.learning_rate.observe(self.iteration, self.smoothed.value()) {
+            let step = self.learning_rate.steps_taken(self.iteration);
+            self.tell(&Event::Plateau { iteration: self.iteration, step });
+        }
         let rate = self.learning_rate.rate(self.iteration);
         self.tell_iteration(display, loss, rate);
         self.apply_update(rate)?;
@@ -90,6 +100,9 @@ impl Solver {
             loss,
             smoothed_loss: self.smoothed.value(),
             rate,
+            momentum: self.learning_rate.momentum(self.iteration),
+            weight_decay: self.learning_rate.weight_decay(self.iteration),
+            more_than_the_rate_changes: self.learning_rate.more_than_the_rate_changes(self.iteration),
             pace,
             net: &self.net,
         });
@@ -150,11 +163,8 @@ impl Solver {
     }
 
     /// The end of a run as Caffe has it: a last snapshot, a last loss, a last test pass, where their intervals ask for them.
-    fn finish(&mut self, start: usize) -> Result<()> {
-        let written = divides(self.parameter().snapshot(), self.iteration);
-        if self.parameter().snapshot_after_train() && !written {
-            self.snapshot()?;
-        }
+    pub(super) fn finish(&mut self, start: usize) -> Result<()> {
+        self.snapshot_after_train()?;
         if self.stopping {
             self.tell(&Event::StoppedEarly);
             return Ok(());
@@ -171,6 +181,14 @@ impl Solver {
             self.test_all()?;
         }
         self.tell(&Event::Done);
+        Ok(())
+    }
+
+    pub(super) fn snapshot_after_train(&mut self) -> Result<()> {
+        let written = divides(self.parameter().snapshot(), self.iteration);
+        if self.parameter().snapshot_after_train() && !written {
+            self.snapshot()?;
+        }
         Ok(())
     }
 

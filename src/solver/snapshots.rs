@@ -51,6 +51,13 @@ impl Solver {
             check_weights(&weights, &state, path)?;
             self.net.copy_weights(&read_weights(&weights)?, &weights.display().to_string())?;
         }
+        self.restore_state(&state, path)?;
+        self.last_snapshot = Some(path.to_path_buf());
+        Ok(())
+    }
+
+    /// Takes over all of a state but the weights; `path` is where it comes from, for messages.
+    pub(super) fn restore_state(&mut self, state: &SolverState, path: &Path) -> Result<()> {
         self.tell(&Event::RestoringHistory);
         self.restore_history(&state.history, path)?;
         self.iteration = state.iter().max(0) as usize;
@@ -58,7 +65,7 @@ impl Solver {
             self.restore_run(run, &path.display().to_string())?;
         }
         self.last_displayed = self.iteration;
-        self.last_snapshot = Some(path.to_path_buf());
+        self.restore_schedule(state);
         Ok(())
     }
 
@@ -93,7 +100,7 @@ impl Solver {
         Ok(())
     }
 
-    fn state(&self, weights: &Path) -> SolverState {
+    pub(super) fn state(&self, weights: &Path) -> SolverState {
         let mut history = Vec::new();
         for set in &self.history {
             let mut start = 0;

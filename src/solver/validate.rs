@@ -1,4 +1,4 @@
-//! Checks of a solver's options that do not belong to a policy or an update rule.
+//! Checks of a solver's options that do not belong to a schedule or an update rule.
 
 use super::Sources;
 use crate::error::Result;
@@ -32,11 +32,6 @@ pub(super) fn check(sources: &Sources<'_>) -> Result<()> {
     if !matches!(parameter.regularization_type(), "L1" | "L2") {
         let message = format!("unknown regularization type {:?}; there are L1 and L2", parameter.regularization_type());
         return Err(sources.config("regularization_type", message));
-    }
-    for (field, value) in [("momentum", parameter.momentum()), ("weight_decay", parameter.weight_decay())] {
-        if !value.is_finite() || value < 0.0 {
-            return Err(sources.config(field, format!("must be a number from 0 up, not {value}")));
-        }
     }
     Ok(())
 }

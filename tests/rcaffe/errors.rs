@@ -169,6 +169,43 @@ fn cyclical_policy_without_max_lr() {
     assert_says(&line, "solver.prototxt:", &["max_lr"]);
 }
 
+/// Each option of the schedules, wrong in one way; the line names it and where it stands.
+#[test]
+fn schedule_options_that_cannot_be() {
+    let triangular = "lr_policy: \"triangular\" max_lr: 1 stepsize: 4\n";
+    let cases = [
+        (
+            triangular,
+            "scale_fn: \"1 / (2 ** y)\"",
+            "scale_fn: in \"1 / (2 ** y)\", at character 11: Variable not found: y",
+        ),
+        (triangular, "scale_fn: \"0.5 * (1 +\"", "at character 11: the expression is incomplete"),
+        (triangular, "cyclical_momentum: 0.8", "takes two values"),
+        (triangular, "min_lr: -1", "from 0 up, not -1"),
+        (triangular, "rampup_interval: -1", "rampup_interval: must be a number of iterations"),
+        (triangular, "warmup_iter: -1", "warmup_iter: must be a number of iterations"),
+        (triangular, "momentum_policy: \"optimal\"", "momentum_policy: unknown policy \"optimal\""),
+        (triangular, "weight_decay_policy: \"step\"", "weight_decay_policy: unknown policy \"step\""),
+        (triangular, "max_momentum: -1", "max_momentum: must be a number from 0 up"),
+        (
+            triangular,
+            "stage { max_iter: 1 lr_policy: \"fixed\" reset: true }",
+            "stage[0].reset: \"fixed\" has no cycle",
+        ),
+        ("lr_policy: \"sgdr\"\n", "period: 0", "period: must be at least 1 iteration"),
+        ("lr_policy: \"sgdr\" period: 4\n", "p_mult: 0.5", "p_mult: must be at least 1"),
+        ("lr_policy: \"sgdr\" period: 4\n", "lr_mult: -1", "lr_mult: must be above 0"),
+        ("lr_policy: \"multifixed\" stagelr: [1, 2]\n", "stageiter: 5", "stageiter: is given 1 times for 2"),
+        ("lr_policy: \"plateau\"\n", "plateau_winsize: 0", "plateau_winsize: must be at least 1 iteration"),
+        ("lr_policy: \"poly\"\n", "min_lr: 0.5", "min_lr: must not be above base_lr"),
+        ("lr_policy: \"fixed\"\n", "type: \"AdaGrad\" cyclical_momentum: [0.8, 4]", "has no momentum: remove it"),
+    ];
+    for (policy, option, words) in cases {
+        let line = solver("lr_policy: \"fixed\"\nmomentum: 0.9\n", &format!("{policy}{option}\n"));
+        assert_says(&line, "solver.prototxt:6: ", &[words]);
+    }
+}
+
 #[test]
 fn zero_batch() {
     let line = net("batch_size: 4", "batch_size: 0");
@@ -285,6 +322,6 @@ fn include_and_exclude() {
 
 #[test]
 fn field_of_a_fork() {
-    let line = solver("momentum: 0.9", "momentum: 0.9\nmin_lr: 0.1");
-    assert_says(&line, "solver.prototxt:7:1: ", &["\"min_lr\""]);
+    let line = solver("momentum: 0.9", "momentum: 0.9\nlarc: true");
+    assert_says(&line, "solver.prototxt:7:1: ", &["\"larc\"", "NVIDIA Caffe"]);
 }

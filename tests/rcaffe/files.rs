@@ -6,6 +6,7 @@ use rcaffe::{
     layers::layer_type,
     proto::{NetParameter, SolverParameter, StageParameter},
     prototxt::{read_net, read_solver},
+    solver::lr::LearningRate,
 };
 
 fn root() -> &'static Path {
@@ -42,11 +43,25 @@ fn every_net_is_made_of_layers_that_exist() {
 fn every_solver_names_a_net_that_is_there() {
     for file in files("solvers") {
         let solver = read_solver(&file).unwrap_or_else(|error| panic!("{error}")).message;
+        LearningRate::new(&solver).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         match (&solver.net, &solver.net_param) {
             (Some(net), None) => assert!(root().join(net).exists(), "{}: {net}", file.display()),
             (None, Some(net)) => check_layers(net, &file),
             _ => panic!("{}: one of net and net_param", file.display()),
         }
+    }
+}
+
+#[test]
+fn the_schedules_go_where_the_comments_say() {
+    let rates = |name: &str| LearningRate::new(&solver(name)).expect("a schedule");
+    let one_cycle = rates("cifar10_1cycle.prototxt");
+    assert_eq!([0, 11_250, 22_500, 24_999].map(|iteration| one_cycle.rate(iteration)), [0.001, 0.006, 1e-6, 1e-6]);
+    assert_eq!([0, 11_250].map(|iteration| one_cycle.momentum(iteration)), [0.95, 0.85]);
+    let scaled = rates("cifar10_scale_fn.prototxt");
+    let heights = [2000, 6000, 10_000, 14_000].map(|peak| (scaled.rate(peak) - 0.001) / 0.004);
+    for (height, expected) in heights.iter().zip([1.0, 0.9045, 0.6545, 0.3455]) {
+        assert!((height - expected).abs() < 1e-4, "{heights:?}");
     }
 }
 

@@ -173,8 +173,8 @@ fn unknown_fields_are_explained() {
         ("\n\n  bse_lr: 1", "s:3:3: unknown field \"bse_lr\" in SolverParameter; did you mean \"base_lr\"?"),
         ("BASE_LR: 1", "s:1:1: unknown field \"BASE_LR\" in SolverParameter; did you mean \"base_lr\"?"),
         (
-            "rampup_lr: 1",
-            "s:1:1: unknown field \"rampup_lr\" in SolverParameter; it belongs to NVIDIA Caffe, not to Caffe",
+            "larc_eta: 1",
+            "s:1:1: unknown field \"larc_eta\" in SolverParameter; it belongs to NVIDIA Caffe, not to Caffe",
         ),
         (
             "eval_type: 'x'",

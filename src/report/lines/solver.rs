@@ -54,6 +54,18 @@ pub fn restoring_history() -> String {
     "SGDSolver: restoring history".into()
 }
 
+/// A snapshot or the solver before this one is taken over (rcaffe's own line): the learning rate of the last iteration, where
+/// it is known, and of the next one.
+pub fn resumed(iteration: usize, from: Option<f32>, to: f32) -> String {
+    let from = from.map(|rate| format!("{} → ", stream(rate))).unwrap_or_default();
+    format!("resumed at iteration {iteration}, lr {from}{}", stream(to))
+}
+
+/// `plateau` lowers the learning rate, in SSD Caffe's words.
+pub fn plateau(iteration: usize, step: usize) -> String {
+    format!("Plateau Status: Iteration {iteration}, step = {step}")
+}
+
 /// Every `display` iterations. `per_second` counts iterations since the last such line, `seconds` is the time since then.
 pub fn iteration(iteration: usize, per_second: f32, seconds: f32, display: usize, loss: f32) -> String {
     let (per_second, seconds, loss) = (stream(per_second), stream(seconds), stream(loss));
@@ -73,6 +85,12 @@ pub fn train_output(number: usize, blob: &str, value: f32, loss_weight: f32) -> 
 /// With [`iteration`], when the update is made.
 pub fn learning_rate(iteration: usize, rate: f32) -> String {
     format!("Iteration {iteration}, lr = {}", stream(rate))
+}
+
+/// [`learning_rate`] where momentum or weight decay change too, in the words of Smith's Caffe.
+pub fn schedule(iteration: usize, rate: f32, momentum: f32, weight_decay: f32) -> String {
+    let (momentum, weight_decay) = (stream(momentum), stream(weight_decay));
+    format!("{}, momentum = {momentum}, weight decay = {weight_decay}", learning_rate(iteration, rate))
 }
 
 /// `multistep` came to its next step.
@@ -151,6 +169,10 @@ mod tests {
         let line = train_output(0, "loss", 2.126_27, 1.0);
         assert_eq!(line, "    Train net output #0: loss = 2.12627 (* 1 = 2.12627 loss)");
         assert_eq!(learning_rate(80, 0.011_875), "Iteration 80, lr = 0.011875");
+        assert_eq!(
+            schedule(4000, 0.995_259, 0.867_062, 0.0001),
+            "Iteration 4000, lr = 0.995259, momentum = 0.867062, weight decay = 0.0001"
+        );
         assert_eq!(testing(25, 0), "Iteration 25, Testing net (#0)");
         assert_eq!(test_output(0, "accuracy", 0.252_5, 0.0), "    Test net output #0: accuracy = 0.2525");
         let line = snapshotting_state("snap_iter_50.solverstate");

@@ -41,10 +41,11 @@ pub(super) fn values_passed(settings: &Settings, iteration: i32) -> i32 {
     settings.stepvalue.iter().filter(|&&value| value <= iteration).count() as i32
 }
 
-/// `base_lr · (1 - t / max_iter)^power`.
+/// `(base_lr - min_lr) · (1 - t / max_iter)^power + min_lr`; min_lr is NVIDIA Caffe's, 0 if not given.
 pub(super) fn poly(settings: &Settings, iteration: i32) -> f32 {
     let left = 1.0 - iteration as f32 / settings.max_iter as f32;
-    settings.base_lr * left.powf(settings.power)
+    let min = settings.min_lr.unwrap_or_default();
+    (settings.base_lr - min) * left.powf(settings.power) + min
 }
 
 /// `base_lr / (1 + exp(-gamma · (t - stepsize)))`.
@@ -58,6 +59,6 @@ fn gamma(settings: &Settings) -> f32 {
 }
 
 /// `base_lr · gamma^steps` in f64, rounded once.
-fn stepped(settings: &Settings, steps: i32) -> f32 {
+pub(super) fn stepped(settings: &Settings, steps: i32) -> f32 {
     (f64::from(settings.base_lr) * f64::from(gamma(settings)).powf(f64::from(steps))) as f32
 }

@@ -7,29 +7,35 @@
 //! Appendix A's types are kept: `itr` and `cycle` whole numbers, `x` f32, the wave f64, the rate f32. Computing all in f64
 //! prints 0.06 at iteration 400 of a 0→3 ramp over 20,000 where Caffe prints 0.0599999.
 
-use super::Settings;
+use super::{Settings, scale_fn::ScaleFn};
+use crate::proto::solver_parameter::ScaleMode;
 
 /// Where an iteration lies in the policy's run.
-struct Position {
+pub(super) struct Position {
     /// Iterations since the policy started, at least 1.
-    iterations: i32,
+    pub iterations: i32,
     /// Whole cycles done.
-    cycle: i64,
+    pub cycle: i64,
     /// From -1 to 1 within the cycle.
     x: f32,
 }
 
 impl Position {
     /// `None` until the policy has started.
-    fn of(settings: &Settings, iteration: i32) -> Option<Self> {
+    pub fn of(settings: &Settings, iteration: i32) -> Option<Self> {
+        Position::within(settings.start_lr_policy, settings.stepsize, iteration)
+    }
+
+    /// In cycles that start at `start` and take twice `stepsize` iterations.
+    pub fn within(start: f32, stepsize: i32, iteration: i32) -> Option<Self> {
         // C++ subtracts in f32 and cuts the fraction off.
-        let iterations = (iteration as f32 - settings.start_lr_policy) as i32;
+        let iterations = (iteration as f32 - start) as i32;
         if iterations <= 0 {
             return None;
         }
-        let stepsize = i64::from(settings.stepsize);
-        let cycle = i64::from(iterations) / (2 * stepsize);
-        let x = (i64::from(iterations) - (2 * cycle + 1) * stepsize) as f32 / settings.stepsize as f32;
+        let half = i64::from(stepsize);
+        let cycle = i64::from(iterations) / (2 * half);
+        let x = (i64::from(iterations) - (2 * cycle + 1) * half) as f32 / stepsize as f32;
         Some(Position { iterations, cycle, x })
     }
 
@@ -37,14 +43,38 @@ impl Position {
     fn wave(&self) -> f64 {
         1.0 - f64::from(self.x.abs())
     }
+
+    /// `(1 - |x|) / 2^cycle`, between 0 and 1.
+    pub fn halving_wave(&self) -> f64 {
+        (self.wave() / 2.0_f64.powf(self.cycle as f64)).clamp(0.0, 1.0)
+    }
 }
 
-/// `base_lr + (max_lr - base_lr) · max(0, 1 - |x|)` (Appendix A).
+/// The height of the wave as the user has it: `scale_fn` and `scale_mode`.
+#[derive(Debug, Clone)]
+pub(super) struct Amplitude {
+    pub function: ScaleFn,
+    pub mode: ScaleMode,
+}
+
+impl Amplitude {
+    fn at(&self, position: &Position) -> f64 {
+        let x = match self.mode {
+            ScaleMode::Cycle => (position.cycle + 1) as f64,
+            ScaleMode::Iterations => f64::from(position.iterations),
+        };
+        self.function.at(x)
+    }
+}
+
+/// `base_lr + (max_lr - base_lr) · max(0, 1 - |x|)` (Appendix A). With `scale_fn` the wave is multiplied by the function's
+/// value at the cycle, counted from 1, or at itr, as `scale_mode` says (the Keras callback CLR, `clr`).
 pub(super) fn triangular(settings: &Settings, iteration: i32) -> f32 {
     let Some(position) = Position::of(settings, iteration) else {
         return settings.base_lr;
     };
-    between(settings.base_lr, max_lr(settings), position.wave().max(0.0))
+    let scale = settings.amplitude.as_ref().map_or(1.0, |amplitude| amplitude.at(&position));
+    between(settings.base_lr, max_lr(settings), position.wave().max(0.0) * scale)
 }
 
 /// `base_lr + (max_lr - base_lr) · min(1, max(0, (1 - |x|) / 2^cycle))` (Appendix A): the amplitude halves at each cycle.
@@ -52,8 +82,7 @@ pub(super) fn triangular2(settings: &Settings, iteration: i32) -> f32 {
     let Some(position) = Position::of(settings, iteration) else {
         return settings.base_lr;
     };
-    let wave = position.wave() / 2.0_f64.powf(position.cycle as f64);
-    between(settings.base_lr, max_lr(settings), wave.clamp(0.0, 1.0))
+    between(settings.base_lr, max_lr(settings), position.halving_wave())
 }
 
 /// The triangular wave with both bounds multiplied by `gamma^itr` (section 3.1: "each boundary value declines by an
@@ -83,11 +112,11 @@ pub(super) fn decay(settings: &Settings, iteration: i32) -> f32 {
 }
 
 /// `base + (max - base) · part` with Appendix A's types: the difference in f32, the rest in f64.
-fn between(base: f32, max: f32, part: f64) -> f32 {
+pub(super) fn between(base: f32, max: f32, part: f64) -> f32 {
     f64::from(max - base).mul_add(part, f64::from(base)) as f32
 }
 
 /// The settings were checked to have one.
-fn max_lr(settings: &Settings) -> f32 {
+pub(super) fn max_lr(settings: &Settings) -> f32 {
     settings.max_lr.unwrap_or(settings.base_lr)
 }

@@ -1,13 +1,24 @@
-//! Learning rates: a pure function of the solver's options and the iteration.
+//! Learning rates: a pure function of the solver's options and the iteration. (`plateau` looks at the loss too.)
 //!
 //! `POLICIES` lists every `lr_policy`; to add one, write its function and a row. Rates are f32 and equal Caffe's bit for
 //! bit, so each function keeps the C++ types of the place it names, fused multiply-adds included.
 
 mod caffe;
 mod cyclical;
+mod forks;
+mod momentum;
+mod one_cycle;
+mod options;
+mod plateau;
+mod ramps;
+mod restarts;
+mod scale_fn;
 mod stages;
 
-pub use stages::LearningRate;
+use cyclical::Amplitude;
+pub use plateau::Plateau;
+use ramps::Ramp;
+pub use stages::{CycleReset, LearningRate};
 
 use crate::{
     error::{Error, Result},
@@ -15,7 +26,7 @@ use crate::{
 };
 
 /// What a policy computes from: the solver's options, those of the current stage put over them.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 struct Settings {
     /// `lr_policy`.
     lr_policy: String,
@@ -23,6 +34,8 @@ struct Settings {
     base_lr: f32,
     /// `max_lr` of the cyclical policies.
     max_lr: Option<f32>,
+    /// `min_lr`, below which no rate goes.
+    min_lr: Option<f32>,
     /// `stepsize` in iterations; half a cycle for the cyclical policies.
     stepsize: i32,
     /// `start_lr_policy`: the iteration at which a cyclical policy starts.
@@ -37,6 +50,21 @@ struct Settings {
     max_iter: i32,
     /// Whether `exp_range` shrinks the amplitude alone (`exp_range_decay: AMPLITUDE`) and not both bounds.
     decay_amplitude: bool,
+    /// `scale_fn` of `triangular`.
+    amplitude: Option<Amplitude>,
+    /// How the rate rises to `base_lr` before the policy takes over.
+    ramp: Option<Ramp>,
+    /// `period`, `p_mult` and `lr_mult` of `sgdr`.
+    period: Option<i32>,
+    p_mult: f32,
+    lr_mult: f32,
+    /// `stagelr` and `stageiter` of `multifixed`.
+    stagelr: Vec<f32>,
+    stageiter: Vec<i32>,
+    /// `plateau_winsize`.
+    plateau_winsize: Vec<i32>,
+    /// How many times `plateau` has lowered the rate.
+    drops: i32,
 }
 
 /// One row of the table of policies.
@@ -63,7 +91,7 @@ static POLICIES: &[Policy] = &[
         rate: caffe::multistep,
         steps: caffe::values_passed,
     },
-    Policy { name: "poly", needs: &[Need::MaxIter], rate: caffe::poly, steps: no_steps },
+    Policy { name: "poly", needs: &[Need::MaxIter, Need::MinLr], rate: caffe::poly, steps: no_steps },
     Policy { name: "sigmoid", needs: &[Need::Stepsize, Need::Gamma], rate: caffe::sigmoid, steps: no_steps },
     Policy {
         name: "triangular",
@@ -89,6 +117,30 @@ static POLICIES: &[Policy] = &[
         rate: cyclical::decay,
         steps: no_steps,
     },
+    Policy {
+        name: "1cycle",
+        needs: &[Need::Stepsize, Need::MaxLr, Need::Start],
+        rate: one_cycle::one_cycle,
+        steps: no_steps,
+    },
+    Policy {
+        name: "sgdr",
+        needs: &[Need::Start, Need::MinLr, Need::Also(restarts::check)],
+        rate: restarts::sgdr,
+        steps: no_steps,
+    },
+    Policy {
+        name: "multifixed",
+        needs: &[Need::Also(forks::check_multifixed)],
+        rate: forks::multifixed,
+        steps: no_steps,
+    },
+    Policy {
+        name: "plateau",
+        needs: &[Need::Gamma, Need::Also(plateau::check)],
+        rate: plateau::plateau,
+        steps: plateau::drops,
+    },
 ];
 
 fn no_steps(_: &Settings, _: i32) -> i32 {
@@ -112,6 +164,10 @@ enum Need {
     MaxIter,
     /// `start_lr_policy` that is a number.
     Start,
+    /// `min_lr` that is not above `base_lr`.
+    MinLr,
+    /// What only this policy needs.
+    Also(fn(&Settings) -> Result<()>),
 }
 
 impl Policy {
@@ -124,7 +180,16 @@ impl Policy {
         for need in policy.needs {
             need.check(settings)?;
         }
+        if settings.amplitude.is_some() && policy.name != "triangular" {
+            let message = format!("is for \"triangular\": \"{}\" has a height of its own", policy.name);
+            return Err(Error::config("scale_fn", message));
+        }
         Ok(policy)
+    }
+
+    /// Whether the policy starts at `start_lr_policy`, and so can start again.
+    fn restarts(&self) -> bool {
+        self.needs.iter().any(|need| matches!(need, Need::Start))
     }
 }
 
@@ -165,6 +230,11 @@ impl Need {
             Need::Start if !settings.start_lr_policy.is_finite() => {
                 fail("start_lr_policy", format!("must be an iteration, not {}", settings.start_lr_policy))
             }
+            Need::MinLr if settings.min_lr.is_some_and(|min| min > settings.base_lr) => {
+                let (min, base) = (settings.min_lr.unwrap_or_default(), settings.base_lr);
+                fail("min_lr", format!("must not be above base_lr, and is {min}: \"{policy}\" falls to it from {base}"))
+            }
+            Need::Also(check) => check(settings),
             _ => Ok(()),
         }
     }

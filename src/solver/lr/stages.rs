@@ -8,29 +8,61 @@
 //! ```
 //!
 //! A stage runs until its own `max_iter`, counted from the start of the run; a field that it leaves out keeps the solver's
-//! value. The last stage may leave `max_iter` to the solver, the solver may leave it to the last stage.
+//! value. The last stage may leave `max_iter` to the solver, the solver may leave it to the last stage. With `reset: true`
+//! a stage's cycle begins with the stage, as if `start_lr_policy` said so.
 
-use super::{Policy, Settings};
+use super::{
+    Plateau, Policy, Settings,
+    momentum::{Momentum, WeightDecay},
+    options::settings,
+};
 use crate::{
     error::{Error, Result},
-    proto::{SolverParameter, StageParameter, solver_parameter::ExpRangeDecay},
+    proto::{SolverParameter, StageParameter},
 };
 
 /// The learning rate, momentum and weight decay of every iteration of a run.
+///
+/// ```
+/// use rcaffe::{prototxt::parse_solver, solver::lr::LearningRate};
+///
+/// let text = "lr_policy: \"triangular\" base_lr: 0.1 max_lr: 0.5 stepsize: 100 momentum: 0.9 max_iter: 400";
+/// let solver = parse_solver(text, "solver.prototxt")?;
+/// let learning_rate = LearningRate::new(&solver.message)?;
+/// assert_eq!([0, 50, 100, 200].map(|iteration| learning_rate.rate(iteration)), [0.1, 0.3, 0.5, 0.1]);
+/// assert_eq!(learning_rate.momentum(50), 0.9);
+/// # Ok::<(), rcaffe::Error>(())
+/// ```
 pub struct LearningRate {
     stages: Vec<Stage>,
     /// Whether the solver has `stage` blocks.
     staged: bool,
+    /// What the policy `plateau` remembers.
+    plateau: Plateau,
+}
+
+/// New bounds and length of a cycle; what is `None` stays as it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct CycleReset {
+    /// The rate that the cycle begins with.
+    pub base_lr: Option<f32>,
+    /// The other bound.
+    pub max_lr: Option<f32>,
+    /// Half a cycle, in iterations; of `sgdr` the first period.
+    pub stepsize: Option<i32>,
 }
 
 /// A part of the run with settings of its own.
 struct Stage {
     policy: &'static Policy,
     settings: Settings,
+    begin: usize,
     /// The first iteration after the stage.
     end: usize,
-    momentum: f32,
-    weight_decay: f32,
+    momentum: Momentum,
+    weight_decay: WeightDecay,
+    /// Whether the stage's cycle begins with it.
+    reset: bool,
 }
 
 impl LearningRate {
@@ -41,8 +73,8 @@ impl LearningRate {
     /// the field reads `stage[1].stepsize` when a stage is at fault.
     pub fn new(solver: &SolverParameter) -> Result<Self> {
         if solver.stage.is_empty() {
-            let only = Stage::new(solver, &StageParameter::default())?;
-            return Ok(LearningRate { stages: vec![only], staged: false });
+            let only = Stage::new(solver, &StageParameter::default(), 0)?;
+            return Ok(LearningRate { stages: vec![only], staged: false, plateau: Plateau::begin(0) });
         }
         let count = solver.stage.len();
         let mut stages: Vec<Stage> = Vec::with_capacity(count);
@@ -56,23 +88,94 @@ impl LearningRate {
             let message = format!("the stages end at {end}, before {}: leave it out", solver.max_iter());
             return Err(Error::config("max_iter", message));
         }
-        Ok(LearningRate { stages, staged: true })
+        Ok(LearningRate { stages, staged: true, plateau: Plateau::begin(0) })
     }
 
-    /// The learning rate of an iteration, counted from 0.
+    /// The learning rate of an iteration, counted from 0. That of `plateau` has the drops that were seen so far.
     pub fn rate(&self, iteration: usize) -> f32 {
         let stage = self.stage(iteration);
-        (stage.policy.rate)(&stage.settings, whole(iteration))
+        let (settings, iteration) = (&stage.settings, whole(iteration));
+        let ramp = settings.ramp.and_then(|ramp| ramp.at(settings, iteration));
+        let rate = ramp.unwrap_or_else(|| (stage.policy.rate)(settings, iteration));
+        match settings.min_lr {
+            Some(min) if rate < min => min,
+            _ => rate,
+        }
     }
 
     /// The momentum of an iteration.
     pub fn momentum(&self, iteration: usize) -> f32 {
-        self.stage(iteration).momentum
+        let stage = self.stage(iteration);
+        stage.momentum.at(&stage.settings, whole(iteration), self.rate(iteration))
     }
 
     /// The weight decay of an iteration.
     pub fn weight_decay(&self, iteration: usize) -> f32 {
-        self.stage(iteration).weight_decay
+        let stage = self.stage(iteration);
+        stage.weight_decay.at(&stage.settings, whole(iteration))
+    }
+
+    /// Whether momentum and weight decay have policies of their own at an iteration.
+    pub fn more_than_the_rate_changes(&self, iteration: usize) -> bool {
+        let stage = self.stage(iteration);
+        !(stage.momentum.is_fixed() && stage.weight_decay.is_fixed())
+    }
+
+    /// Takes in the smoothed loss of an iteration, before its rate is asked for. Returns whether `plateau` lowers the rate;
+    /// the other policies never look at the loss.
+    pub fn observe(&mut self, iteration: usize, smoothed_loss: f32) -> bool {
+        let stage = self.stage(iteration);
+        if stage.policy.name != "plateau" {
+            return false;
+        }
+        let mut state = self.plateau;
+        if stage.reset && stage.begin == iteration {
+            state = Plateau::begin(whole(iteration));
+        }
+        let drops = state.observe(&stage.settings.plateau_winsize, whole(iteration), smoothed_loss);
+        self.restore_plateau(state);
+        drops
+    }
+
+    /// What `plateau` remembers, for snapshots; `None` where no stage has that policy.
+    pub fn plateau(&self) -> Option<Plateau> {
+        self.stages.iter().any(|stage| stage.policy.name == "plateau").then_some(self.plateau)
+    }
+
+    /// Goes on with what `plateau` remembered.
+    pub fn restore_plateau(&mut self, state: Plateau) {
+        self.plateau = state;
+        for stage in &mut self.stages {
+            stage.settings.drops = state.current_step;
+        }
+    }
+
+    /// Begins a cycle at an iteration, with new bounds and a new length where they are given. What lies before it in the same
+    /// stage is forgotten: the rate of iterations before it is `base_lr`.
+    ///
+    /// # Errors
+    /// When the policy has no cycle, or a value cannot be; the schedule stays as it was.
+    pub fn reset_cycle(&mut self, iteration: usize, reset: CycleReset) -> Result<()> {
+        let index = self.stage_at(iteration);
+        let stage = &mut self.stages[index];
+        if !stage.policy.restarts() {
+            let message = format!("{:?} has no cycle that could begin anew", stage.policy.name);
+            return Err(Error::config("lr_policy", message));
+        }
+        let mut settings = stage.settings.clone();
+        settings.start_lr_policy = iteration as f32;
+        settings.base_lr = reset.base_lr.unwrap_or(settings.base_lr);
+        settings.max_lr = reset.max_lr.or(settings.max_lr);
+        settings.stepsize = reset.stepsize.unwrap_or(settings.stepsize);
+        settings.period = if settings.period.is_some() { reset.stepsize.or(settings.period) } else { None };
+        for (field, value) in [("base_lr", Some(settings.base_lr)), ("max_lr", settings.max_lr)] {
+            if let Some(value) = value.filter(|value| !value.is_finite()) {
+                return Err(Error::config(field, format!("must be a number, not {value}")));
+            }
+        }
+        Policy::find(&settings)?;
+        stage.settings = settings;
+        Ok(())
     }
 
     /// The policy of an iteration, as the solver file names it.
@@ -80,8 +183,8 @@ impl LearningRate {
         self.stage(iteration).policy.name
     }
 
-    /// How many steps `step` or `multistep` has taken up to an iteration: `current_step` of Caffe's snapshots. 0 for the
-    /// other policies.
+    /// How many steps `step`, `multistep` or `plateau` has taken up to an iteration: `current_step` of Caffe's snapshots.
+    /// 0 for the other policies.
     pub fn steps_taken(&self, iteration: usize) -> usize {
         let stage = self.stage(iteration);
         (stage.policy.steps)(&stage.settings, whole(iteration)) as usize
@@ -104,8 +207,7 @@ impl LearningRate {
     /// stages.
     pub fn stage_beginning_at(&self, iteration: usize) -> Option<(usize, usize)> {
         let stage = self.stage_at(iteration);
-        let begin = if stage == 0 { 0 } else { self.stages[stage - 1].end };
-        (self.staged && begin == iteration).then_some((stage, self.stages.len()))
+        (self.staged && self.stages[stage].begin == iteration).then_some((stage, self.stages.len()))
     }
 
     /// The iteration at which a stage ends.
@@ -137,36 +239,23 @@ fn stage(solver: &SolverParameter, overrides: &StageParameter, begin: usize, las
             );
             Err(Error::config("max_iter", message))
         }
-        Some(_) => Stage::new(solver, overrides),
+        Some(_) => Stage::new(solver, overrides, begin),
     }
 }
 
 impl Stage {
-    fn new(solver: &SolverParameter, overrides: &StageParameter) -> Result<Self> {
-        let settings = settings(solver, overrides);
+    fn new(solver: &SolverParameter, overrides: &StageParameter, begin: usize) -> Result<Self> {
+        let settings = settings(solver, overrides, begin)?;
         let policy = Policy::find(&settings)?;
+        let reset = overrides.reset();
+        if reset && !(policy.restarts() || policy.name == "plateau") {
+            let message = format!("{:?} has no cycle that could begin anew: leave it out", policy.name);
+            return Err(Error::config("reset", message));
+        }
         let end = settings.max_iter.max(0) as usize;
-        let momentum = overrides.momentum.unwrap_or(solver.momentum());
-        let weight_decay = overrides.weight_decay.unwrap_or(solver.weight_decay());
-        Ok(Stage { policy, settings, end, momentum, weight_decay })
-    }
-}
-
-/// The solver's options with the stage's put over them.
-fn settings(solver: &SolverParameter, stage: &StageParameter) -> Settings {
-    let stepvalue = if stage.stepvalue.is_empty() { &solver.stepvalue } else { &stage.stepvalue };
-    let decay = stage.exp_range_decay.unwrap_or(solver.exp_range_decay().into());
-    Settings {
-        lr_policy: stage.lr_policy.as_deref().unwrap_or(solver.lr_policy()).to_owned(),
-        base_lr: stage.base_lr.unwrap_or(solver.base_lr()),
-        max_lr: stage.max_lr.or(solver.max_lr),
-        stepsize: stage.stepsize.unwrap_or(solver.stepsize()),
-        start_lr_policy: stage.start_lr_policy.unwrap_or(solver.start_lr_policy()),
-        gamma: stage.gamma.or(solver.gamma),
-        power: stage.power.unwrap_or(solver.power()),
-        stepvalue: stepvalue.clone(),
-        max_iter: stage.max_iter.unwrap_or(solver.max_iter()),
-        decay_amplitude: decay == i32::from(ExpRangeDecay::Amplitude),
+        let momentum = Momentum::read(solver, overrides, &settings)?;
+        let weight_decay = WeightDecay::read(solver, overrides, &settings)?;
+        Ok(Stage { policy, settings, begin, end, momentum, weight_decay, reset })
     }
 }
 

@@ -1,8 +1,9 @@
-//! Every policy against Caffe's traces and the paper's words; stages; what is refused.
+//! Every policy against Caffe's traces and the paper's words; stages; what is refused. Other files of this folder test what is
+//! theirs with the helpers here.
 
 use std::{fs, path::Path};
 
-use super::{LearningRate, POLICIES};
+use super::{CycleReset, LearningRate, POLICIES};
 use crate::{
     proto::SolverParameter,
     prototxt::{parse_solver, read_solver},
@@ -12,23 +13,23 @@ fn solver(text: &str) -> SolverParameter {
     parse_solver(text, "solver.prototxt").unwrap().message
 }
 
-fn learning_rate(text: &str) -> LearningRate {
+pub(super) fn learning_rate(text: &str) -> LearningRate {
     LearningRate::new(&solver(text)).unwrap()
 }
 
-fn refusal(text: &str) -> String {
+pub(super) fn refusal(text: &str) -> String {
     LearningRate::new(&solver(text)).err().unwrap_or_else(|| panic!("taken: {text}")).to_string()
 }
 
 /// Asserts the rates of a sequence of iterations, bit for bit; asks in reverse order too, since a rate has no memory.
-fn assert_rates(learning_rate: &LearningRate, expected: &[(usize, f32)]) {
+pub(super) fn assert_rates(learning_rate: &LearningRate, expected: &[(usize, f32)]) {
     for &(iteration, rate) in expected.iter().chain(expected.iter().rev()) {
         let here = learning_rate.rate(iteration);
         assert_eq!(here.to_bits(), rate.to_bits(), "iteration {iteration}: {here}, not {rate}");
     }
 }
 
-fn assert_near(learning_rate: &LearningRate, expected: &[(usize, f32)]) {
+pub(super) fn assert_near(learning_rate: &LearningRate, expected: &[(usize, f32)]) {
     for &(iteration, rate) in expected {
         let here = learning_rate.rate(iteration);
         assert!((here - rate).abs() <= 1e-6 * rate.abs(), "iteration {iteration}: {here}, not {rate}");
@@ -73,6 +74,59 @@ fn decay_falls_once_and_stays() {
     let options = "lr_policy: \"decay\" base_lr: 0.1 max_lr: 0.5 stepsize: 4 start_lr_policy: 10 max_iter: 100";
     let expected = [(0, 0.1), (10, 0.1), (11, 0.4), (12, 0.3), (13, 0.2), (14, 0.1), (15, 0.1), (90, 0.1)];
     assert_near(&learning_rate(options), &expected);
+}
+
+#[test]
+fn scale_fn_is_the_height_of_each_cycle() {
+    let options = "base_lr: 0.1 max_lr: 0.5 stepsize: 10";
+    let scaled = learning_rate(&format!("lr_policy: \"triangular\" {options} scale_fn: \"1/(2**(x-1))\""));
+    let halved = learning_rate(&format!("lr_policy: \"triangular2\" {options}"));
+    let rates: Vec<(usize, f32)> = (0..100).map(|iteration| (iteration, halved.rate(iteration))).collect();
+    assert_rates(&scaled, &rates);
+    let by_iteration = format!("lr_policy: \"triangular\" {options} scale_fn: \"0.99 ** x\" scale_mode: ITERATIONS");
+    let shrunk = format!("lr_policy: \"exp_range\" {options} gamma: 0.99 exp_range_decay: AMPLITUDE");
+    let shrunk = learning_rate(&shrunk);
+    let rates: Vec<(usize, f32)> = (0..100).map(|iteration| (iteration, shrunk.rate(iteration))).collect();
+    assert_near(&learning_rate(&by_iteration), &rates);
+    let staged = "lr_policy: \"triangular\" base_lr: 0 max_lr: 1 stepsize: 2 scale_fn: \"x\" stage { max_iter: 4 }
+        stage { scale_fn: \"0.25\" max_iter: 8 }";
+    assert_rates(&learning_rate(staged), &[(2, 1.0), (6, 0.25)]);
+}
+
+#[test]
+fn a_cycle_begins_anew_where_it_is_told_to() {
+    let options = "lr_policy: \"triangular2\" base_lr: 0.125 max_lr: 0.625 stepsize: 4 max_iter: 40";
+    let mut rates = learning_rate(options);
+    let reset = CycleReset { base_lr: Some(0.25), max_lr: Some(0.75), stepsize: Some(2) };
+    rates.reset_cycle(10, reset).unwrap();
+    let expected = [(10, 0.25), (11, 0.5), (12, 0.75), (14, 0.25), (16, 0.5), (18, 0.25)];
+    assert_rates(&rates, &expected);
+    let staged = "lr_policy: \"triangular2\" base_lr: 0.125 max_lr: 0.625 stepsize: 4 stage { max_iter: 10 }
+        stage { base_lr: 0.25 max_lr: 0.75 stepsize: 2 reset: true max_iter: 20 }";
+    assert_rates(&learning_rate(staged), &expected);
+    let error = rates.reset_cycle(12, CycleReset { stepsize: Some(0), ..CycleReset::default() }).unwrap_err();
+    assert!(error.to_string().starts_with("stepsize: must be at least 1"), "{error}");
+    let error = rates.reset_cycle(12, CycleReset { max_lr: Some(f32::NAN), ..CycleReset::default() }).unwrap_err();
+    assert!(error.to_string().starts_with("max_lr: must be a number"), "{error}");
+    assert_rates(&rates, &expected);
+    let error = learning_rate("lr_policy: \"fixed\"").reset_cycle(3, CycleReset::default()).unwrap_err();
+    assert!(error.to_string().contains("\"fixed\" has no cycle"), "{error}");
+}
+
+#[test]
+fn plateau_is_carried_through_stages_and_forgotten_by_reset() {
+    let options = "lr_policy: \"plateau\" gamma: 0.5 plateau_winsize: [2, 2, 2] stage { base_lr: 1 max_iter: 4 }";
+    let falls = |second: &str| {
+        let mut rates = learning_rate(&format!("{options} stage {{ base_lr: 0.5 max_iter: 9 {second} }}"));
+        (0..9_usize)
+            .map(|iteration| {
+                rates.observe(iteration, 7.0);
+                rates.rate(iteration)
+            })
+            .collect::<Vec<f32>>()
+    };
+    assert_eq!(falls(""), [1.0, 1.0, 0.5, 0.5, 0.125, 0.125, 0.0625, 0.0625, 0.0625]);
+    assert_eq!(falls("reset: true"), [1.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.125]);
 }
 
 /// Missing options that Caffe takes as 0 stay 0.
@@ -146,6 +200,28 @@ fn what_cannot_be_is_refused() {
         ("lr_policy: \"poly\"".into(), "max_iter: must be at least 1"),
         (format!("{cycle} lr_policy: \"decay\" stepsize: 5 max_lr: 1 start_lr_policy: nan"), "must be an iteration"),
         ("lr_policy: \"fixed\" stage { }".into(), "stage[0].max_iter: is missing"),
+        ("lr_policy: \"fixed\" stage { reset: true max_iter: 7 }".into(), "stage[0].reset: \"fixed\" has no cycle"),
+        (
+            format!(
+                "{cycle} lr_policy: \"1cycle\" max_lr: 1 stepsize: 2 stage {{ reset: true start_lr_policy: 5 max_iter: 20 }}"
+            ),
+            "stage[0].reset: does not go with start_lr_policy",
+        ),
+        (format!("{cycle} lr_policy: \"1cycle\" stepsize: 5"), "max_lr: is missing"),
+        (format!("{cycle} lr_policy: \"plateau\""), "plateau_winsize: is missing"),
+        (
+            format!("{cycle} lr_policy: \"plateau\" plateau_winsize: [5, 0]"),
+            "plateau_winsize: must be at least 1 iteration",
+        ),
+        (format!("{cycle} lr_policy: \"poly\" min_lr: 0.5"), "min_lr: must not be above base_lr"),
+        (
+            format!("{cycle} lr_policy: \"triangular2\" max_lr: 1 stepsize: 2 scale_fn: \"x\""),
+            "scale_fn: is for \"triangular\": \"triangular2\" has a height of its own",
+        ),
+        (
+            format!("{cycle} lr_policy: \"triangular\" max_lr: 1 stepsize: 2 scale_fn: \"1 / y\""),
+            "scale_fn: in \"1 / y\", at character 5: Variable not found: y",
+        ),
         (format!("{cycle} lr_policy: \"fixed\" stage {{ max_iter: 7 }}"), "max_iter: the stages end at 7, before 10"),
         (
             "lr_policy: \"fixed\" stage { max_iter: 7 } stage { max_iter: 7 }".into(),
@@ -191,6 +267,7 @@ proptest::proptest! {
         gamma in proptest::num::f32::ANY,
         stepsize: i32,
         max_iter: i32,
+        min_lr in proptest::option::of(0.0_f32..1.0),
         iteration: usize,
     ) {
         let solver = SolverParameter {
@@ -200,10 +277,22 @@ proptest::proptest! {
             gamma: Some(gamma),
             stepsize: Some(stepsize),
             max_iter: Some(max_iter),
+            // Of sgdr, multifixed and plateau, and of all policies.
+            period: Some(stepsize),
+            p_mult: Some(gamma),
+            lr_mult: Some(max),
+            stagelr: vec![base, max],
+            stageiter: vec![stepsize, max_iter],
+            plateau_winsize: vec![stepsize],
+            min_lr,
+            warmup_iter: Some(max_iter),
+            start_lr_policy: Some(gamma),
+            cyclical_momentum: vec![0.5, max],
             ..SolverParameter::default()
         };
         if let Ok(learning_rate) = LearningRate::new(&solver) {
             learning_rate.rate(iteration);
+            learning_rate.momentum(iteration);
         }
     }
 }

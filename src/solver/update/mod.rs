@@ -56,13 +56,20 @@ pub fn update_rule(parameter: &SolverParameter) -> Result<Box<dyn UpdateRule>> {
 /// For rules without momentum: Caffe refuses it too.
 fn refuse_momentum(parameter: &SolverParameter) -> Result<()> {
     let staged = parameter.stage.iter().filter_map(|stage| stage.momentum);
-    match staged.chain(parameter.momentum).find(|&momentum| momentum != 0.0) {
-        Some(momentum) => {
-            let message = format!("is {momentum}, but {} has no momentum: remove it", parameter.r#type());
-            Err(Error::config("momentum", message))
-        }
-        None => Ok(()),
+    if let Some(momentum) = staged.chain(parameter.momentum).find(|&momentum| momentum != 0.0) {
+        let message = format!("is {momentum}, but {} has no momentum: remove it", parameter.r#type());
+        return Err(Error::config("momentum", message));
     }
+    let staged = parameter.stage.iter().any(|stage| !stage.cyclical_momentum.is_empty());
+    let cyclical = staged || !parameter.cyclical_momentum.is_empty();
+    for (field, given) in [("cyclical_momentum", cyclical), ("momentum_policy", parameter.momentum_policy() != "fixed")]
+    {
+        if given {
+            let message = format!("is given, but {} has no momentum: remove it", parameter.r#type());
+            return Err(Error::config(field, message));
+        }
+    }
+    Ok(())
 }
 
 /// `delta`, which keeps from dividing by 0.

@@ -135,6 +135,11 @@ fn average_plane(geometry: &Geometry, phases: Phases, x: &[f32], split: &mut [f3
 pub(super) fn average_backward(geometry: &Geometry, dy: &[f32], dx: &mut [f32]) {
     let (input, output, group) = (geometry.input_plane(), geometry.output_plane(), group(geometry));
     dx.par_chunks_mut(group * input).zip(dy.par_chunks(group * output)).for_each(|(dx, dy)| {
+        // Few wide windows (global pooling): window by window is less work than value by value.
+        if geometry.width.output * geometry.width.stride < geometry.width.kernel {
+            let planes = dx.chunks_exact_mut(input).zip(dy.chunks_exact(output));
+            return planes.for_each(|(dx, dy)| average_windows_backward(geometry, dy, dx));
+        }
         let shares = Shares::new(geometry);
         let count = geometry.height.output * shares.row;
         with_scratch(count + shares.phases.row(), 0.0, |scratch| {
@@ -148,6 +153,20 @@ pub(super) fn average_backward(geometry: &Geometry, dy: &[f32], dx: &mut [f32]) 
             );
         });
     });
+}
+
+fn average_windows_backward(geometry: &Geometry, dy: &[f32], dx: &mut [f32]) {
+    let (height, width) = (geometry.height, geometry.width);
+    dx.fill(0.0);
+    for (index, dy) in dy.iter().enumerate() {
+        let (ph, pw) = (index / width.output, index % width.output);
+        let share = dy / (extent(height, ph) * extent(width, pw)) as f32;
+        for h in rows(height, ph) {
+            // A window that begins behind the plane has none of its values.
+            let row = dx[h * width.input..].get_mut(rows(width, pw)).unwrap_or_default();
+            row.iter_mut().for_each(|dx| *dx += share);
+        }
+    }
 }
 
 /// Rows of dy / window size with zeros at both ends: what each window gives to each of its values.

@@ -142,6 +142,25 @@ mod tests {
     }
 
     #[test]
+    fn a_restored_layer_goes_on_in_the_images_that_are_given_again() {
+        let bytes: Vec<u8> = (0..12).collect();
+        let images: Vec<_> = bytes.chunks(2).map(|bytes| Planes::bytes([1, 1, 2], bytes)).collect();
+        let begin = || {
+            let net = net(2, "transform_param { mirror: true }");
+            net.feed("in").unwrap().push(&images, &[0, 1, 2, 3, 4, 5]).unwrap();
+            net
+        };
+        let (mut one, mut other) = (begin(), begin());
+        forward(&mut one);
+        let states: Vec<_> = one.states(0).collect();
+        states.iter().for_each(|state| other.restore_state(state));
+        assert_eq!((states.len(), forward(&mut other)), (1, forward(&mut one)));
+        assert_eq!(forward(&mut other).1, [4.0, 5.0]);
+        let feed = net(2, "").feed("in").unwrap();
+        assert!(feed.restore(&states[0]).unwrap_err().to_string().contains("there are 0 images"));
+    }
+
+    #[test]
     fn what_does_not_fit_is_refused() {
         let mut net = net(2, "");
         let error = net.forward().unwrap_err().to_string();

@@ -29,6 +29,7 @@ impl Staged {
     }
 
     fn fill(&self, bytes: &[u8]) -> io::Result<()> {
+        remove_leftovers(&self.path);
         let mut file = File::create(&self.partial)?;
         file.write_all(bytes)?;
         file.sync_all()
@@ -94,8 +95,21 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 fn partial_path(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.partial-{}", std::process::id()))
+    path.with_file_name(format!("{}{}", partial_prefix(path), std::process::id()))
+}
+
+fn partial_prefix(path: &Path) -> String {
+    format!(".{}.partial-", path.file_name().unwrap_or_default().to_string_lossy())
+}
+
+/// Removes what a run that was killed over this very file has left: the run that goes on from its last snapshot comes here again.
+fn remove_leftovers(path: &Path) {
+    let prefix = partial_prefix(path);
+    let Ok(entries) = fs::read_dir(folder_of(path)) else { return };
+    for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix)) {
+        // They are in nobody's way.
+        let _ = fs::remove_file(entry.path());
+    }
 }
 
 #[cfg(test)]
@@ -113,6 +127,8 @@ mod tests {
         write(&path, b"old").unwrap();
         write(&path, b"new").unwrap();
         drop(Staged::write(&path, b"never").unwrap());
+        fs::write(folder.path().join(".snap.partial-1"), b"killed").unwrap();
+        write(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         let nowhere = folder.path().join("missing").join("snap");

@@ -2,7 +2,9 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
+    process::{Command, Stdio},
 };
 
 use prost::Message;
@@ -13,7 +15,7 @@ use rcaffe::{
 };
 use tempfile::{TempDir, tempdir};
 
-use crate::program::{run_in, stderr};
+use crate::program::{command, run_in, stderr};
 
 const SOLVER: &str = r#"net: "net.prototxt"
 test_iter: 3 test_iter: 2
@@ -248,6 +250,39 @@ fn the_best_test_so_far_is_kept_and_remembered() {
     // The weights of that moment score what the log says.
     let scores = ["test", "--model", "net.prototxt", "--weights", "snap_best.caffemodel", "--stage", "second"];
     assert!(run_in(folder.path(), &scores).status.success());
+}
+
+/// Ctrl-C in the middle of a test pass: the run that goes on begins the pass anew, with the same pictures.
+#[test]
+fn a_run_stopped_in_a_test_pass_goes_on_as_if_it_had_not_been() {
+    let solver = SOLVER.replace("test_iter: 3", "test_iter: 400").replace("snapshot: 7", "snapshot: 0");
+    let solver = solver.replace("max_iter: 16", "max_iter: 5");
+    let net = synthetic();
+    let whole = workspace(&solver, &net);
+    let whole_log = train(whole.path(), &[]);
+    let stopped = workspace(&solver, &net);
+    let run = command()
+        .args(["train", "--solver", "solver.prototxt"])
+        .current_dir(stopped.path())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut run = run.expect("the program starts");
+    let mut log = BufReader::new(run.stderr.take().expect("a pipe"));
+    let mut line = String::new();
+    while !line.ends_with("Iteration 3, Testing net (#0)\n") {
+        line.clear();
+        assert_ne!(log.read_line(&mut line).expect("a line"), 0, "the run ended early");
+    }
+    let sent = Command::new("kill").args(["-INT", &run.id().to_string()]).status().expect("kill");
+    let rest: Vec<String> = log.lines().map_while(Result::ok).collect();
+    assert!(sent.success() && run.wait().expect("an end").success(), "{rest:#?}");
+    assert!(rest.iter().any(|line| line.ends_with("Test interrupted.")), "{rest:#?}");
+    let resumed_log = train(stopped.path(), &["--snapshot", "snap_iter_3.solverstate"]);
+    let resumed = behind(&resumed_log, "Learning Rate Policy: triangular");
+    let begin = whole_log.iter().position(|line| line == "Iteration 3, Testing net (#0)").expect("the pass");
+    assert_eq!(resumed, &whole_log[begin..]);
+    let state = |folder: &TempDir| fs::read(folder.path().join("snap_iter_5.solverstate")).expect("a state");
+    assert!(state(&whole) == state(&stopped));
 }
 
 #[test]

@@ -52,7 +52,7 @@ impl Decoder {
         Decoder { color, size: None, planes: Vec::new(), resize: Resize::default(), resized: Vec::new() }
     }
 
-    /// Brings every picture to this height and width ([`resize`](super::resize)).
+    /// Brings every picture to this height and width, as OpenCV does by default.
     #[must_use]
     pub fn resized(self, size: [usize; 2]) -> Self {
         Decoder { size: Some(size), ..self }

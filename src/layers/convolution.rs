@@ -65,26 +65,6 @@ impl Convolution {
         Ok(Geometry { images, channels, outputs: self.options.outputs, groups: self.options.groups, axes })
     }
 
-    /// Checks a bottom against the first one and the weights.
-    fn check_bottom(&self, io: &Io<'_>, position: usize) -> Result<()> {
-        let (first, shape) = (io.bottom(0).shape(), io.bottom(position).shape());
-        if shape != first {
-            let message = format!("bottoms must have one shape: bottom 0 is {first}, bottom {position} is {shape}");
-            return Err(Error::shape(message));
-        }
-        let channels = io.parameter(0).dim(1) * self.options.groups;
-        let axes = self.channel_axis + 1 + self.windows.len();
-        if shape.axes() != axes || shape.dims()[self.channel_axis] != channels {
-            let message = format!(
-                "bottom {position} is {shape}; the weights ({}) are for {channels} channels on axis {} of {axes}",
-                io.parameter(0).shape(),
-                self.channel_axis
-            );
-            return Err(Error::shape(message));
-        }
-        Ok(())
-    }
-
     fn op(&mut self) -> &mut conv::Convolution {
         self.op.as_mut().expect("reshape comes before the first run")
     }
@@ -105,13 +85,9 @@ impl Layer for Convolution {
 
     fn reshape(&mut self, io: &mut Io<'_>) -> Result<()> {
         io.refuse_in_place()?;
-        for position in 0..io.bottoms.len() {
-            self.check_bottom(io, position)?;
-        }
+        let channels = io.parameter(0).dim(1) * self.options.groups;
+        check_bottoms(io, channels, self.channel_axis, self.windows.len())?;
         let bottom = io.bottom(0).shape();
-        if bottom.count() == 0 {
-            return Err(Error::shape(format!("the bottom has no values: {bottom}")));
-        }
         let geometry = self.geometry(bottom)?;
         let mut top = bottom.dims()[..self.channel_axis].to_vec();
         top.push(geometry.outputs);
@@ -285,6 +261,34 @@ impl Options {
         }
         Ok(())
     }
+}
+
+/// Checks that all bottoms have one shape, with values, for which the weights are made: `channels` on their axis and behind it so
+/// many spatial axes.
+///
+/// # Errors
+/// When they have not.
+pub(super) fn check_bottoms(io: &Io<'_>, channels: usize, channel_axis: usize, spatial: usize) -> Result<()> {
+    let first = io.bottom(0).shape();
+    for position in 1..io.bottoms.len() {
+        let shape = io.bottom(position).shape();
+        if shape != first {
+            let message = format!("bottoms must have one shape: bottom 0 is {first}, bottom {position} is {shape}");
+            return Err(Error::shape(message));
+        }
+    }
+    let axes = channel_axis + 1 + spatial;
+    if first.axes() != axes || first.dims()[channel_axis] != channels {
+        let message = format!(
+            "bottom 0 is {first}; the weights ({}) are for {channels} channels on axis {channel_axis} of {axes}",
+            io.parameter(0).shape(),
+        );
+        return Err(Error::shape(message));
+    }
+    if first.count() == 0 {
+        return Err(Error::shape(format!("the bottom has no values: {first}")));
+    }
+    Ok(())
 }
 
 /// Checks that the padded source, of which images are copied while running, has room.

@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Result},
     layers::{
         Io, Layer, Setup,
-        convolution::{Options, Window, check_count, check_padding},
+        convolution::{Options, Window, check_bottoms, check_count, check_padding},
     },
     ops::{
         broadcast::{self, Spans, Sums},
@@ -80,25 +80,6 @@ impl Deconvolution {
         }
     }
 
-    fn check_bottom(&self, io: &Io<'_>, position: usize) -> Result<()> {
-        let (first, shape) = (io.bottom(0).shape(), io.bottom(position).shape());
-        if shape != first {
-            let message = format!("bottoms must have one shape: bottom 0 is {first}, bottom {position} is {shape}");
-            return Err(Error::shape(message));
-        }
-        let axes = self.channel_axis + 1 + self.windows.len();
-        let channels = io.parameter(0).dim(0);
-        if shape.axes() != axes || shape.dims()[self.channel_axis] != channels {
-            let message = format!(
-                "bottom {position} is {shape}; the weights ({}) are for {channels} channels on axis {} of {axes}",
-                io.parameter(0).shape(),
-                self.channel_axis
-            );
-            return Err(Error::shape(message));
-        }
-        Ok(())
-    }
-
     fn op(&mut self) -> &mut Convolution {
         self.op.as_mut().expect("reshape comes before the first run")
     }
@@ -128,13 +109,8 @@ impl Layer for Deconvolution {
 
     fn reshape(&mut self, io: &mut Io<'_>) -> Result<()> {
         io.refuse_in_place()?;
-        for position in 0..io.bottoms.len() {
-            self.check_bottom(io, position)?;
-        }
+        check_bottoms(io, io.parameter(0).dim(0), self.channel_axis, self.windows.len())?;
         let bottom = io.bottom(0).shape();
-        if bottom.count() == 0 {
-            return Err(Error::shape(format!("the bottom has no values: {bottom}")));
-        }
         let top = self.top_dims(bottom)?;
         let geometry = self.geometry(bottom, &top);
         check_padding(io, &geometry)?;

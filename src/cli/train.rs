@@ -39,7 +39,7 @@ pub struct Args {
     /// Begin with these weights, to finetune them (.caffemodel files separated by commas)
     #[arg(long, value_name = "FILES")]
     pub weights: Option<String>,
-    /// Seed of the random numbers; replaces the solver's random_seed
+    /// Seed of the random numbers; replaces the solver's random_seed (a snapshot that holds random numbers goes on with its own)
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub seed: Option<i64>,
     /// File for a copy of the log [default: the solver's snapshot_prefix with .log]
@@ -92,6 +92,9 @@ pub fn run(args: &Args) -> Result<()> {
             log = copy_log(args, &prefix)?;
             solver.on_request(signals::requests(args.sigint_effect, args.sighup_effect)?);
             if let Some(snapshot) = &args.snapshot {
+                if args.seed.is_some() {
+                    warn!("--seed has no effect on a snapshot that holds random numbers: the run goes on with those");
+                }
                 info!("{}", tool::resuming(&snapshot.display().to_string()));
                 solver.restore(snapshot)?;
             }

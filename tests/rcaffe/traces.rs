@@ -141,11 +141,10 @@ fn lenet_follows_caffe_by_rmsprop() {
     check_losses("lenet_rmsprop", &[(10, 2e-5), (25, 1e-3), (50, 5e-2), (usize::MAX, 0.2)]);
 }
 
-/// One decision of a ReLU or a maximum falls on the other side at iteration 9, before those of the reference do among themselves:
-/// hence wider limits up to iteration 25 than for the other rules.
+/// Not within its limits yet: docs/status.md says why.
 #[test]
 fn lenet_follows_caffe_by_adadelta() {
-    check_losses("lenet_adadelta", &[(9, 5e-6), (12, 5e-5), (50, 0.1), (usize::MAX, 0.5)]);
+    check_losses("lenet_adadelta", &[(10, 5e-6), (25, 1e-3), (50, 0.1), (usize::MAX, 0.5)]);
 }
 
 #[test]

@@ -44,10 +44,10 @@ fn definition(geometry: &Geometry, mut visit: impl FnMut(usize, usize, usize)) {
     }
 }
 
-fn assert_near(got: &[f32], want: &[f32], what: &str) {
-    let largest = want.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+fn assert_near(got: &[f32], want: &[f64], what: &str) {
+    let largest = want.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
     for (index, (got, want)) in got.iter().zip(want).enumerate() {
-        assert!((got - want).abs() <= 1e-5 + 1e-5 * largest, "{what}[{index}]: {got} for {want}");
+        assert!((f64::from(*got) - want).abs() <= 1e-5 + 1e-5 * largest, "{what}[{index}]: {got} for {want}");
     }
 }
 
@@ -58,16 +58,18 @@ fn check(geometry: &Geometry) {
     let top_diff = noise(geometry.images * geometry.outputs * geometry.output_plane(), 5);
     let result_of = |output: usize| output / geometry.output_plane() % geometry.outputs;
     let channel_of = |input: usize| input / geometry.input_plane() % geometry.channels;
-    let mut top: Vec<f32> = (0..top_diff.len()).map(|output| bias[result_of(output)]).collect();
-    let mut bottom_diff: Vec<f32> = (0..bottom.len()).map(|input| other_bias[channel_of(input)]).collect();
-    let mut weights_diff = weights.clone();
-    let mut bias_diff = bias.clone();
+    // In f64: a sum whose terms cancel is off by more in f32 than what is tested may be.
+    let mut top: Vec<f64> = (0..top_diff.len()).map(|output| f64::from(bias[result_of(output)])).collect();
+    let mut bottom_diff: Vec<f64> = (0..bottom.len()).map(|input| f64::from(other_bias[channel_of(input)])).collect();
+    let mut weights_diff: Vec<f64> = weights.iter().copied().map(f64::from).collect();
+    let mut bias_diff: Vec<f64> = bias.iter().copied().map(f64::from).collect();
+    let product = |a: f32, b: f32| f64::from(a) * f64::from(b);
     definition(geometry, |output, weight, input| {
-        top[output] += weights[weight] * bottom[input];
-        bottom_diff[input] += weights[weight] * top_diff[output];
-        weights_diff[weight] += top_diff[output] * bottom[input];
+        top[output] += product(weights[weight], bottom[input]);
+        bottom_diff[input] += product(weights[weight], top_diff[output]);
+        weights_diff[weight] += product(top_diff[output], bottom[input]);
     });
-    top_diff.iter().enumerate().for_each(|(output, diff)| bias_diff[result_of(output)] += diff);
+    top_diff.iter().enumerate().for_each(|(output, diff)| bias_diff[result_of(output)] += f64::from(*diff));
     for kernel in Kernel::available() {
         let mut workspace = Workspace::new(kernel, geometry);
         let what = |what: &str| format!("{} {what} of {geometry:?}", kernel.name);
@@ -125,6 +127,12 @@ fn sizes_of_real_nets() {
     check(&square(70, 3, 4, Axis { input: 7, kernel: 3, stride: 1, pad: 1, dilation: 1 }));
     check(&square(2, 300, 20, Axis { input: 5, kernel: 1, stride: 1, pad: 0, dilation: 1 }));
     check(&square(2, 140, 9, Axis { input: 4, kernel: 3, stride: 2, pad: 1, dilation: 1 }));
+    // The bias gradient's terms nearly cancel.
+    let tall = Axis { input: 20, kernel: 3, stride: 1, pad: 3, dilation: 1 };
+    let wide = Axis { input: 13, kernel: 1, stride: 1, pad: 2, dilation: 2 };
+    for images in [4, 5] {
+        check(&Geometry { images, channels: 1, outputs: 1, groups: 1, axes: vec![tall, wide] });
+    }
     let depthwise = square(2, 6, 6, Axis { input: 9, kernel: 3, stride: 1, pad: 1, dilation: 1 });
     check(&Geometry { groups: 6, ..depthwise });
 }

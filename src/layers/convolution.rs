@@ -19,7 +19,7 @@
 
 use crate::{
     error::{Error, Result},
-    layers::{Io, Layer, Setup},
+    layers::{Io, Layer, Setup, Work},
     ops::conv::{self, Axis, Geometry},
     proto::{ConvolutionParameter, LayerParameter},
     tensor::Shape,
@@ -128,6 +128,11 @@ impl Layer for Convolution {
             }
         }
         Ok(())
+    }
+
+    fn work(&self, io: &Io<'_>) -> Work {
+        let taps = io.parameter(0).count() / self.options.outputs;
+        (0..io.tops.len()).map(|position| Work::of_product(io, position, 0, io.top(position).count() * taps)).sum()
     }
 }
 

@@ -11,7 +11,7 @@
 use crate::{
     error::{Error, Result},
     layers::{
-        Io, Layer, Setup,
+        Io, Layer, Setup, Work,
         convolution::{Options, Window, check_bottoms, check_count, check_padding},
     },
     ops::{
@@ -150,6 +150,11 @@ impl Layer for Deconvolution {
             }
         }
         Ok(())
+    }
+
+    fn work(&self, io: &Io<'_>) -> Work {
+        let taps = io.parameter(0).shape().count_from(1);
+        (0..io.tops.len()).map(|position| Work::of_product(io, position, 0, io.bottom(position).count() * taps)).sum()
     }
 }
 

@@ -14,7 +14,7 @@
 
 use crate::{
     error::{Error, Result},
-    layers::{Io, Layer, Setup, convolution::Convolution},
+    layers::{Io, Layer, Setup, Work, convolution::Convolution},
     proto::{ConvolutionParameter, LayerParameter},
 };
 
@@ -99,6 +99,10 @@ impl Layer for Depthwise {
 
     fn backward(&mut self, io: &mut Io<'_>) -> Result<()> {
         self.convolution().backward(io)
+    }
+
+    fn work(&self, io: &Io<'_>) -> Work {
+        self.convolution.as_ref().map_or_else(Work::default, |convolution| convolution.work(io))
     }
 }
 

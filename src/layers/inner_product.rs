@@ -13,7 +13,7 @@
 
 use crate::{
     error::{Error, Result},
-    layers::{Io, Layer, Setup},
+    layers::{Io, Layer, Setup, Work},
     ops::gemm::{self, Gemm},
     proto::{InnerProductParameter, LayerParameter},
     tensor::Shape,
@@ -117,6 +117,10 @@ impl Layer for InnerProduct {
             product.run(device, top, io.parameter(0).data(), bottom.diff());
         }
         Ok(())
+    }
+
+    fn work(&self, io: &Io<'_>) -> Work {
+        Work::of_product(io, 0, 0, self.count * self.outputs * self.depth)
     }
 }
 

@@ -17,7 +17,7 @@
 
 use crate::{
     error::Result,
-    layers::{Io, Layer, Setup, recurrent::Recurrence},
+    layers::{Io, Layer, Setup, Work, recurrent::Recurrence},
     ops::{
         elementwise,
         recurrent::{self, LstmStep, LstmStepDiff},
@@ -137,6 +137,10 @@ impl Layer for Lstm {
         }
         recurrence.leave(io);
         Ok(())
+    }
+
+    fn work(&self, io: &Io<'_>) -> Work {
+        self.recurrence.work(io)
     }
 
     fn state(&self) -> Option<LayerState> {

@@ -90,10 +90,12 @@ mod threshold;
 mod tile;
 mod upsample;
 mod window_data;
+mod work;
 
 use std::path::PathBuf;
 
 pub use table::{ANY, Constructor, LayerType, TABLE, Tops, layer_type};
+pub use work::Work;
 
 use crate::{
     data::feed::Feed,
@@ -135,6 +137,12 @@ pub trait Layer: Send {
     /// # Errors
     /// When a gradient is asked for that does not exist (of a label, say).
     fn backward(&mut self, io: &mut Io<'_>) -> Result<()>;
+
+    /// The operations of the layer's matrix products and convolutions, for measurements; none for layers that have no such.
+    fn work(&self, io: &Io<'_>) -> Work {
+        let _ = io;
+        Work::default()
+    }
 
     /// The loss weight of a top for which the net file gives none: 1 for a loss layer's first top, otherwise 0.
     fn default_loss_weight(&self, top: usize) -> f32 {

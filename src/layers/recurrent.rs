@@ -5,7 +5,7 @@
 
 use crate::{
     error::{Error, Result},
-    layers::{Io, Setup},
+    layers::{Io, Setup, Work},
     ops::{
         elementwise,
         gemm::{self, Gemm},
@@ -290,6 +290,15 @@ impl Recurrence {
         product.run(io.device(), &self.at(step, &self.entering_diff, self.width), weights, whole);
         recurrent::scale_rows(io.device(), whole, &self.continues(io, step), cut);
         cut
+    }
+
+    /// The products with x, with the static input and with the state before each step.
+    pub(super) fn work(&self, io: &Io<'_>) -> Work {
+        let Sizes { steps, streams, input, fixed } = self.sizes;
+        let inputs = Work::of_product(io, 0, INPUT_WEIGHTS, steps * streams * self.width * input);
+        let states = Work::of_inner_product(io, self.hidden_weights(), steps * streams * self.width * self.hidden);
+        let of_static = || Work::of_product(io, 2, 2, streams * self.width * fixed);
+        inputs + states + if self.has_static { of_static() } else { Work::default() }
     }
 
     /// The gradients of the weights and of the inputs, once `entering_diff` is known for all steps.

@@ -16,7 +16,7 @@
 use crate::{
     error::Result,
     layers::{
-        Io, Layer, Setup,
+        Io, Layer, Setup, Work,
         recurrent::{Recurrence, add_weight_gradient},
     },
     ops::{
@@ -161,6 +161,11 @@ impl Layer for Rnn {
         }
         recurrence.leave(io);
         Ok(())
+    }
+
+    fn work(&self, io: &Io<'_>) -> Work {
+        let size = self.recurrence.hidden;
+        self.recurrence.work(io) + Work::of_inner_product(io, self.output_weights(), self.rows() * size * size)
     }
 
     fn state(&self) -> Option<LayerState> {

@@ -2,7 +2,8 @@
 //!
 //! `filter` picks the layers of a phase, `splits` gives every reader of a blob its own gradient, `graph` wires bottoms and
 //! tops, `build` sets the layers up, `gradients` finds what runs backward, `parameters` holds what is learned, `run` computes,
-//! `weights` carries trained values in and out, `state` what layers carry from batch to batch.
+//! `weights` carries trained values in and out, `state` what layers carry from batch to batch. `sharing` puts gradients into
+//! the same memory, `memory` and `work` count.
 
 mod build;
 mod filter;
@@ -11,12 +12,15 @@ mod graph;
 mod memory;
 mod parameters;
 mod run;
+mod sharing;
 mod splits;
 mod state;
 mod weights;
+mod work;
 
 pub use memory::BlobMemory;
 pub use parameters::{Learnable, Parameters};
+pub use work::{Cost, LayerCost};
 
 use crate::{
     data::feed::Feed,

@@ -142,7 +142,7 @@ impl Net {
 
 impl Node {
     /// Runs a step of the layer; says whether a top changed its shape.
-    fn run(
+    pub(super) fn run(
         &mut self,
         blobs: &mut [Blob],
         context: &Context,

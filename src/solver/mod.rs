@@ -92,7 +92,8 @@ impl Solver {
         let (learning_rate, update) = checked(&sources)?;
         let seed = document.message.random_seed();
         let random = if seed >= 0 { SharedRandom::new(seed as u32) } else { SharedRandom::of_the_moment() };
-        let net = nets::train_net(&sources, &random, &mut observers)?;
+        let mut net = nets::train_net(&sources, &random, &mut observers)?;
+        net.share_gradients();
         let test_nets = nets::test_nets(&sources, &net, &random, &mut observers)?;
         let best = Best::new(&sources, &test_nets)?;
         tell(&mut observers, &Event::Ready);
@@ -151,6 +152,11 @@ impl Solver {
     /// The net being trained.
     pub fn net(&self) -> &Net {
         &self.net
+    }
+
+    /// The net being trained, to run it by hand.
+    pub fn net_mut(&mut self) -> &mut Net {
+        &mut self.net
     }
 
     /// The learning rate by iteration.

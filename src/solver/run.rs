@@ -80,9 +80,18 @@ impl Solver {
         }
         let rate = self.learning_rate.rate(self.iteration);
         self.tell_iteration(display, loss, rate);
-        self.apply_update(rate)?;
-        self.iteration += 1;
+        self.update()?;
         Ok(loss)
+    }
+
+    /// The end of an iteration whose gradients the net holds: the update. For those who run the passes themselves.
+    ///
+    /// # Errors
+    /// When a gradient is not finite.
+    pub fn update(&mut self) -> Result<()> {
+        self.apply_update(self.learning_rate.rate(self.iteration))?;
+        self.iteration += 1;
+        Ok(())
     }
 
     fn tell_iteration(&mut self, display: bool, loss: f32, rate: f32) {

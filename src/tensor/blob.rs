@@ -79,6 +79,14 @@ impl Blob {
         self.diff = other.diff.slice(0, self.shape.count());
     }
 
+    /// From now on this blob's diff is the beginning of that memory.
+    ///
+    /// # Panics
+    /// When the memory is too small.
+    pub fn place_diff(&mut self, memory: &Buffer) {
+        self.diff = memory.slice(0, self.shape.count());
+    }
+
     /// A copy of the data as an array of the blob's shape.
     pub fn data_array(&self) -> ArrayD<f32> {
         array(&self.shape, &self.data)

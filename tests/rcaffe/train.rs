@@ -165,8 +165,61 @@ fn time_prints_every_layer() {
         let timed = found.filter(|line| line.ends_with(" ms."));
         assert_eq!(timed.count(), 2, "{layer}: {log:#?}");
     }
+    assert!(log.iter().any(|line| line.starts_with("Average Forward-Backward: ")), "{log:#?}");
     let memory = "conv1\tdata: 6.1 KiB, diff: 6.1 KiB (8×4×7×7)";
     assert!(log.iter().any(|line| line.trim_start() == memory), "{log:#?}");
+}
+
+/// The numbers behind a layer's name in the table of `rcaffe time`; `-` is none.
+fn row(log: &[String], layer: &str) -> Vec<Option<f64>> {
+    let table = log.iter().skip_while(|line| !line.starts_with("Median time")).skip(2);
+    let found = table.map(|line| line.strip_prefix(layer)).find_map(|rest| rest.filter(|rest| rest.starts_with(' ')));
+    let columns = found.unwrap_or_else(|| panic!("no row {layer}: {log:#?}")).split_whitespace();
+    columns.map(|text| (text != "-").then(|| text.parse().expect("a number"))).collect()
+}
+
+/// The numbers in the line that begins so.
+fn numbers(log: &[String], beginning: &str) -> Vec<f64> {
+    let line = log.iter().find(|line| line.starts_with(beginning)).unwrap_or_else(|| panic!("{beginning}: {log:#?}"));
+    line.split(|letter: char| !letter.is_ascii_digit() && letter != '.').filter_map(|text| text.parse().ok()).collect()
+}
+
+/// conv1: 4 filters of 3×5×5 over 8 images of 32×32, 7×7 outputs each; ip1: 8 products of 10×196.
+#[test]
+fn time_sets_each_layer_beside_the_machine() {
+    let folder = workspace(SOLVER);
+    let log = log_of(folder.path(), &["time", "--model", "net.prototxt", "--iterations", "3"]);
+    let peak = numbers(&log, "Peak: ")[0];
+    assert!(peak > 0.0);
+    for (layer, kiloflop, gradients) in [("conv1", 2 * 75 * 4 * 49 * 8, 1.0), ("ip1", 2 * 10 * 196 * 8, 2.0)] {
+        let row = row(&log, layer);
+        assert_eq!(row.len(), 8, "{row:?}");
+        for (direction, factor) in [(&row[..4], 1.0), (&row[4..], gradients)] {
+            let [Some(time), Some(speed), Some(share), Some(_)] = *direction else { panic!("{layer}: {row:?}") };
+            // The table shows microseconds and tenths.
+            let (least, most) = (f64::from(kiloflop) * factor / 1e6 / (time + 0.0006), (speed + 0.06).max(0.1));
+            assert!(least <= most, "{layer}: {row:?}");
+            assert!((share - 100.0 * speed / peak).abs() < 0.2 + 10.0 / peak, "{layer}: {row:?}, {peak}");
+        }
+    }
+    assert_eq!(row(&log, "data")[5..], [None; 3]);
+    assert_eq!(row(&log, "relu1")[1..3], [None; 2]);
+    let [median, minimum, ..] = numbers(&log, "Iteration: median ")[..] else { panic!("{log:#?}") };
+    assert!(minimum > 0.0 && minimum <= median);
+    assert!(!log.iter().any(|line| line.starts_with("Average Update")));
+}
+
+#[test]
+fn time_of_a_solver_takes_in_the_update() {
+    let folder = workspace(SOLVER);
+    let log = log_of(folder.path(), &["time", "--solver", "solver.prototxt", "--iterations", "2"]);
+    assert!(numbers(&log, "Average Update: ")[0] > 0.0);
+    assert_eq!(log.iter().filter(|line| line.contains(" update time: ")).count(), 2);
+    assert_eq!(row(&log, "all layers").len(), 8);
+    assert!(fs::read_dir(folder.path()).expect("the folder").count() == 2, "a measurement writes nothing");
+    let both = ["time", "--solver", "solver.prototxt", "--model", "net.prototxt"];
+    assert!(error(&run_in(folder.path(), &both)).contains("cannot be used with"));
+    assert!(error(&run_in(folder.path(), &["time"])).contains("--model"));
 }
 
 #[test]

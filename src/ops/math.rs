@@ -27,6 +27,24 @@ pub fn exp(x: f32) -> f32 {
     p * power_of_two(half) * power_of_two(n.wrapping_sub(half))
 }
 
+/// eˣ, the nearest f32 to it: computed in f64, with the series of eʳ up to r¹¹. For few values, such as those of a softmax.
+#[inline(always)]
+pub fn exp_nearest(x: f32) -> f32 {
+    /// Adding and subtracting 1.5·2⁵² rounds to the nearest integer, which then stands in the low bits.
+    const ROUND: f64 = 6_755_399_441_055_744.0;
+    let x = f64::from(x);
+    let x = if x > 89.0 { 89.0 } else { x };
+    let x = if x < -104.0 { -104.0 } else { x };
+    let rounded = x * std::f64::consts::LOG2_E + ROUND;
+    let r = x - (rounded - ROUND) * std::f64::consts::LN_2;
+    let mut p = 1.0;
+    for divisor in [11.0, 10.0, 9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0] {
+        p = p * (r * (1.0 / divisor)) + 1.0;
+    }
+    let n = (rounded.to_bits() as i64).wrapping_sub(ROUND.to_bits() as i64);
+    (p * f64::from_bits((n.wrapping_add(1023) << 52) as u64)) as f32
+}
+
 /// 2ⁿ for -126 ≤ n ≤ 127.
 #[inline(always)]
 fn power_of_two(n: i32) -> f32 {
@@ -74,6 +92,7 @@ mod tests {
         let sigmoid_exact = |x: f64| 1.0 / (1.0 + (-x).exp());
         assert!(worst(-87.0, 88.7, exp, f64::exp) < 1.0);
         assert!(worst(-1.0, 1.0, exp, f64::exp) < 1.0);
+        assert!(worst(-104.0, 88.7, exp_nearest, f64::exp) < 0.501);
         assert!(worst(-30.0, 30.0, sigmoid, sigmoid_exact) < 3.0);
         assert!(worst(-10.0, 10.0, tanh, f64::tanh) < 3.0);
         assert!(worst(-0.7, 0.7, tanh, f64::tanh) < 3.0);
@@ -84,6 +103,8 @@ mod tests {
         assert_eq!((exp(0.0), exp(-200.0), exp(f32::NEG_INFINITY)), (1.0, 0.0, 0.0));
         assert_eq!((exp(200.0), exp(f32::INFINITY)), (f32::INFINITY, f32::INFINITY));
         assert!(exp(-100.0) > 0.0, "results below the normal range do not vanish");
+        assert_eq!((exp_nearest(0.0), exp_nearest(-200.0), exp_nearest(200.0)), (1.0, 0.0, f32::INFINITY));
+        assert!(exp_nearest(-100.0) > 0.0 && exp_nearest(f32::NAN).is_nan());
         assert_eq!((tanh(0.0), tanh(40.0), tanh(f32::NEG_INFINITY)), (0.0, 1.0, -1.0));
         assert_eq!((sigmoid(-200.0), sigmoid(0.0), sigmoid(200.0)), (0.0, 0.5, 1.0));
         assert!(exp(f32::NAN).is_nan() && tanh(f32::NAN).is_nan() && sigmoid(f32::NAN).is_nan());

@@ -2,14 +2,14 @@
 
 use std::arch::x86_64::{
     __m256, __m256i, _mm_loadu_ps, _mm256_add_ps, _mm256_castpd_ps, _mm256_castps_pd, _mm256_castps128_ps256,
-    _mm256_fmadd_ps, _mm256_insertf128_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_ps, _mm256_or_ps,
-    _mm256_set1_ps, _mm256_setzero_ps, _mm256_setzero_si256, _mm256_storeu_ps, _mm256_unpackhi_pd, _mm256_unpackhi_ps,
-    _mm256_unpacklo_pd, _mm256_unpacklo_ps,
+    _mm256_fmadd_ps, _mm256_insertf128_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_ps,
+    _mm256_maskstore_ps, _mm256_or_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_setzero_si256, _mm256_storeu_ps,
+    _mm256_unpackhi_pd, _mm256_unpackhi_ps, _mm256_unpacklo_pd, _mm256_unpacklo_ps,
 };
 
 use super::{
-    gather::{Gather, Part, Transpose, parts, transpose_from},
-    kernel::{Kernel, Tile, tile_table},
+    gather::{self, Gather, Lay, NO_ROW, Part, Transpose, parts, transpose_from},
+    kernel::{IN_PLACE, Kernel, LISTED, Tile, tile_table},
 };
 
 /// The kernel.
@@ -20,6 +20,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     tiles: tile_table!(tile, 4),
     gather,
     transpose,
+    lay,
     available: || is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
 };
 
@@ -30,29 +31,34 @@ const LANES: usize = 8;
 /// # Safety
 /// As [`super::kernel::TileFunction`].
 #[target_feature(enable = "avx2,fma")]
-unsafe fn tile<const ROWS: usize, const VECTORS: usize>(tile: &Tile<'_>) {
+unsafe fn tile<const ROWS: usize, const VECTORS: usize, const MODE: usize>(tile: &Tile) {
     // SAFETY: every address is one that the caller vouches for.
     unsafe {
         let mut sums = [[_mm256_setzero_ps(); VECTORS]; ROWS];
-        let mut columns = tile.columns;
-        for run in tile.runs {
-            let mut position = run.start;
-            for _ in 0..run.len {
-                let mut column = [_mm256_setzero_ps(); VECTORS];
-                for (vector, value) in column.iter_mut().enumerate() {
-                    *value = _mm256_loadu_ps(columns.add(vector * LANES));
+        for step in 0..tile.len {
+            let position = match MODE {
+                LISTED => *tile.positions.add(step) as usize,
+                IN_PLACE => step,
+                _ => step * tile.step,
+            };
+            let mut column = [_mm256_setzero_ps(); VECTORS];
+            for (vector, value) in column.iter_mut().enumerate() {
+                let address = match MODE {
+                    IN_PLACE => tile.columns[vector].add(*tile.offsets.add(step) as usize),
+                    _ => tile.columns[0].add((step * VECTORS + vector) * LANES),
+                };
+                *value = _mm256_loadu_ps(address);
+            }
+            for (row, sums) in sums.iter_mut().enumerate() {
+                let factor = _mm256_set1_ps(*tile.rows[row].add(position));
+                for (sum, column) in sums.iter_mut().zip(column) {
+                    *sum = _mm256_fmadd_ps(factor, column, *sum);
                 }
-                for (row, sums) in sums.iter_mut().enumerate() {
-                    let factor = _mm256_set1_ps(*tile.rows[row].add(position));
-                    for (sum, column) in sums.iter_mut().zip(column) {
-                        *sum = _mm256_fmadd_ps(factor, column, *sum);
-                    }
-                }
-                columns = columns.add(VECTORS * LANES);
-                position += tile.step;
             }
         }
-        store(tile, &sums);
+        // A copy, so that the sums above have no address and stay in registers.
+        let result = sums;
+        store(tile, &result);
     }
 }
 
@@ -62,7 +68,7 @@ unsafe fn tile<const ROWS: usize, const VECTORS: usize>(tile: &Tile<'_>) {
 /// As [`super::kernel::TileFunction`].
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn store<const ROWS: usize, const VECTORS: usize>(tile: &Tile<'_>, sums: &[[__m256; VECTORS]; ROWS]) {
+unsafe fn store<const ROWS: usize, const VECTORS: usize>(tile: &Tile, sums: &[[__m256; VECTORS]; ROWS]) {
     // SAFETY: every address is one that the caller vouches for.
     unsafe {
         for (row, sums) in sums.iter().enumerate() {
@@ -112,14 +118,11 @@ unsafe fn gather_vector<const PARTS: usize>(gather: &Gather<'_>, vector: usize, 
     let mut masks: [__m256i; PARTS] = [_mm256_setzero_si256(); PARTS];
     for ((origin, mask), part) in origins.iter_mut().zip(&mut masks).zip(parts) {
         *origin = part.origin;
-        let lanes: [i32; LANES] = std::array::from_fn(|lane| -i32::from((part.start..part.end).contains(&lane)));
-        // SAFETY: the array is a vector long.
-        *mask = unsafe { _mm256_loadu_si256(lanes.as_ptr().cast()) };
+        *mask = lanes(part.start, part.end);
     }
-    let width = gather.vectors * LANES;
     let count = parts.len().min(PARTS);
     for (number, offset) in gather.offsets.iter().enumerate() {
-        let row = gather.source.wrapping_add(*offset);
+        let row = gather.source.wrapping_add(*offset as usize);
         // SAFETY: lanes under the masks are places that the caller vouches for, other lanes are not read.
         unsafe {
             let mut value = _mm256_maskload_ps(row.wrapping_offset(origins[0]), masks[0]);
@@ -128,7 +131,7 @@ unsafe fn gather_vector<const PARTS: usize>(gather: &Gather<'_>, vector: usize, 
                 let more = _mm256_maskload_ps(row.wrapping_offset(origins[part]), masks[part]);
                 value = _mm256_or_ps(value, more);
             }
-            _mm256_storeu_ps(gather.packed.add(number * width + vector * LANES), value);
+            _mm256_storeu_ps(gather.packed.add((number * gather.vectors + vector) * LANES), value);
         }
     }
 }
@@ -161,4 +164,37 @@ unsafe fn transpose(transpose: &Transpose) {
     }
     // SAFETY: passed on to the caller.
     unsafe { transpose_from(transpose, whole) }
+}
+
+/// A mask of the lanes from `start` to before `end`.
+#[target_feature(enable = "avx2,fma")]
+fn lanes(start: usize, end: usize) -> __m256i {
+    let lanes: [i32; LANES] = std::array::from_fn(|lane| -i32::from((start..end).contains(&lane)));
+    // SAFETY: the array is a vector long.
+    unsafe { _mm256_loadu_si256(lanes.as_ptr().cast()) }
+}
+
+/// As [`super::gather::LayFunction`]: vector after vector of all rows.
+///
+/// # Safety
+/// As [`super::gather::LayFunction`].
+#[target_feature(enable = "avx2,fma")]
+unsafe fn lay(lay: &Lay<'_>) {
+    if lay.step != 1 {
+        // SAFETY: passed on to the caller.
+        return unsafe { gather::lay(lay) };
+    }
+    for first in (0..lay.len).step_by(LANES) {
+        let written = lanes(0, lay.len - first);
+        let read = lanes(lay.before.saturating_sub(first), (lay.before + lay.count).saturating_sub(first));
+        let origin = first as isize - lay.before as isize;
+        for (number, row) in lay.rows.iter().enumerate() {
+            let source = lay.source.wrapping_add(*row as usize).wrapping_offset(origin);
+            // SAFETY: lanes under the masks are values and places that the caller vouches for, no other is touched.
+            unsafe {
+                let value = if *row == NO_ROW { _mm256_setzero_ps() } else { _mm256_maskload_ps(source, read) };
+                _mm256_maskstore_ps(lay.copy.add(number * lay.pitch + first), written, value);
+            }
+        }
+    }
 }

@@ -2,14 +2,14 @@
 
 use std::arch::x86_64::{
     __m512, __mmask16, _mm_loadu_ps, _mm512_add_ps, _mm512_castpd_ps, _mm512_castps_pd, _mm512_castps128_ps512,
-    _mm512_fmadd_ps, _mm512_insertf32x4, _mm512_loadu_ps, _mm512_mask_loadu_ps, _mm512_maskz_loadu_ps, _mm512_set1_ps,
-    _mm512_setzero_ps, _mm512_storeu_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd,
-    _mm512_unpacklo_ps,
+    _mm512_fmadd_ps, _mm512_insertf32x4, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_i32gather_ps,
+    _mm512_mask_loadu_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps,
+    _mm512_storeu_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
 };
 
 use super::{
-    gather::{Gather, Part, Transpose, parts, transpose_from},
-    kernel::{Kernel, Tile, tile_table},
+    gather::{Gather, Lay, NO_ROW, Part, Transpose, parts, transpose_from},
+    kernel::{IN_PLACE, Kernel, LISTED, Tile, tile_table},
 };
 
 /// The kernel.
@@ -20,6 +20,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     tiles: tile_table!(tile, 8),
     gather,
     transpose,
+    lay,
     available: || is_x86_feature_detected!("avx512f"),
 };
 
@@ -30,29 +31,34 @@ const LANES: usize = 16;
 /// # Safety
 /// As [`super::kernel::TileFunction`].
 #[target_feature(enable = "avx512f")]
-unsafe fn tile<const ROWS: usize, const VECTORS: usize>(tile: &Tile<'_>) {
+unsafe fn tile<const ROWS: usize, const VECTORS: usize, const MODE: usize>(tile: &Tile) {
     // SAFETY: every address is one that the caller vouches for.
     unsafe {
         let mut sums = [[_mm512_setzero_ps(); VECTORS]; ROWS];
-        let mut columns = tile.columns;
-        for run in tile.runs {
-            let mut position = run.start;
-            for _ in 0..run.len {
-                let mut column = [_mm512_setzero_ps(); VECTORS];
-                for (vector, value) in column.iter_mut().enumerate() {
-                    *value = _mm512_loadu_ps(columns.add(vector * LANES));
+        for step in 0..tile.len {
+            let position = match MODE {
+                LISTED => *tile.positions.add(step) as usize,
+                IN_PLACE => step,
+                _ => step * tile.step,
+            };
+            let mut column = [_mm512_setzero_ps(); VECTORS];
+            for (vector, value) in column.iter_mut().enumerate() {
+                let address = match MODE {
+                    IN_PLACE => tile.columns[vector].add(*tile.offsets.add(step) as usize),
+                    _ => tile.columns[0].add((step * VECTORS + vector) * LANES),
+                };
+                *value = _mm512_loadu_ps(address);
+            }
+            for (row, sums) in sums.iter_mut().enumerate() {
+                let factor = _mm512_set1_ps(*tile.rows[row].add(position));
+                for (sum, column) in sums.iter_mut().zip(column) {
+                    *sum = _mm512_fmadd_ps(factor, column, *sum);
                 }
-                for (row, sums) in sums.iter_mut().enumerate() {
-                    let factor = _mm512_set1_ps(*tile.rows[row].add(position));
-                    for (sum, column) in sums.iter_mut().zip(column) {
-                        *sum = _mm512_fmadd_ps(factor, column, *sum);
-                    }
-                }
-                columns = columns.add(VECTORS * LANES);
-                position += tile.step;
             }
         }
-        store(tile, &sums);
+        // A copy, so that the sums above have no address and stay in registers.
+        let result = sums;
+        store(tile, &result);
     }
 }
 
@@ -62,7 +68,7 @@ unsafe fn tile<const ROWS: usize, const VECTORS: usize>(tile: &Tile<'_>) {
 /// As [`super::kernel::TileFunction`].
 #[inline]
 #[target_feature(enable = "avx512f")]
-unsafe fn store<const ROWS: usize, const VECTORS: usize>(tile: &Tile<'_>, sums: &[[__m512; VECTORS]; ROWS]) {
+unsafe fn store<const ROWS: usize, const VECTORS: usize>(tile: &Tile, sums: &[[__m512; VECTORS]; ROWS]) {
     // SAFETY: every address is one that the caller vouches for.
     unsafe {
         for (row, sums) in sums.iter().enumerate() {
@@ -114,12 +120,11 @@ unsafe fn gather_vector<const PARTS: usize>(gather: &Gather<'_>, vector: usize, 
     let mut masks: [__mmask16; PARTS] = [0; PARTS];
     for ((origin, mask), part) in origins.iter_mut().zip(&mut masks).zip(parts) {
         *origin = part.origin;
-        *mask = (((1u32 << part.end) - 1) & !((1u32 << part.start) - 1)) as __mmask16;
+        *mask = lanes(part.start, part.end);
     }
-    let width = gather.vectors * LANES;
     let count = parts.len().min(PARTS);
     for (number, offset) in gather.offsets.iter().enumerate() {
-        let row = gather.source.wrapping_add(*offset);
+        let row = gather.source.wrapping_add(*offset as usize);
         // SAFETY: lanes under the masks are places that the caller vouches for, other lanes are not read.
         unsafe {
             let mut value = _mm512_maskz_loadu_ps(masks[0], row.wrapping_offset(origins[0]));
@@ -127,7 +132,7 @@ unsafe fn gather_vector<const PARTS: usize>(gather: &Gather<'_>, vector: usize, 
             for part in 1..if PARTS == LANES { count } else { PARTS } {
                 value = _mm512_mask_loadu_ps(value, masks[part], row.wrapping_offset(origins[part]));
             }
-            _mm512_storeu_ps(gather.packed.add(number * width + vector * LANES), value);
+            _mm512_storeu_ps(gather.packed.add((number * gather.vectors + vector) * LANES), value);
         }
     }
 }
@@ -165,4 +170,41 @@ unsafe fn transpose(transpose: &Transpose) {
     }
     // SAFETY: passed on to the caller.
     unsafe { transpose_from(transpose, whole) }
+}
+
+/// A mask of the lanes from `start` to before `end`, cut to those that exist.
+fn lanes(start: usize, end: usize) -> __mmask16 {
+    let below = |lane: usize| (1u32 << lane.min(LANES)) - 1;
+    (below(end) & !below(start)) as __mmask16
+}
+
+/// As [`super::gather::LayFunction`]: vector after vector of all rows.
+///
+/// # Safety
+/// As [`super::gather::LayFunction`].
+#[target_feature(enable = "avx512f")]
+unsafe fn lay(lay: &Lay<'_>) {
+    let steps: [i32; LANES] = std::array::from_fn(|lane| (lane * lay.step) as i32);
+    for first in (0..lay.len).step_by(LANES) {
+        let written = lanes(0, lay.len - first);
+        let end = (lay.before + lay.count).saturating_sub(first);
+        let read = lanes(lay.before.saturating_sub(first), end);
+        let origin = (first as isize - lay.before as isize) * lay.step as isize;
+        for (number, row) in lay.rows.iter().enumerate() {
+            let source = lay.source.wrapping_add(*row as usize).wrapping_offset(origin);
+            // SAFETY: lanes under the masks are values and places that the caller vouches for, no other is touched; `steps` is
+            // a vector long.
+            unsafe {
+                let value = if *row == NO_ROW || read == 0 {
+                    _mm512_setzero_ps()
+                } else if lay.step == 1 {
+                    _mm512_maskz_loadu_ps(read, source)
+                } else {
+                    let places = _mm512_loadu_si512(steps.as_ptr().cast());
+                    _mm512_mask_i32gather_ps::<4>(_mm512_setzero_ps(), read, places, source)
+                };
+                _mm512_mask_storeu_ps(lay.copy.add(number * lay.pitch + first), written, value);
+            }
+        }
+    }
 }

@@ -1,18 +1,29 @@
-//! The core that all matrix-shaped ops share: goes over panels of columns, packs each for a stretch of the reduction short
-//! enough to stay in the first-level cache, and computes the tiles of all rows against it.
+//! The core that all matrix-shaped ops share: packs panels of columns and computes the tiles of all rows against them.
 //!
 //! What an op brings: its [`Rows`] (read in place, through one pointer per row), its [`Columns`] (the packer: a matrix, a
-//! transposed matrix, an image read as a convolution reads it) and its [`Output`].
+//! transposed matrix, an image read as a convolution reads it) and its [`Output`]. There are two orders. [`multiply`] goes
+//! over panels and, within one, over rows: a panel is packed for a stretch of the reduction short enough to stay in the
+//! first-level cache. [`multiply_by_rows`] packs as many panels as the second-level cache holds and goes over rows, so that
+//! a large row operand is read once, and results are written along rows.
 
-use std::ops::Range;
+use std::{marker::PhantomData, ops::Range};
 
 use super::{
-    kernel::{Kernel, MAX_ROWS, MAX_TILE, MAX_VECTORS, Run, Tile},
-    scratch::{Scratch, with_scratch},
+    kernel::{Kernel, MAX_ROWS, MAX_TILE, MAX_VECTORS, Mode, Tile},
+    scratch::with_scratch,
 };
 
-/// Steps of the reduction that are packed and used at a time: 256 × 48 values fill the first-level cache.
+/// Steps of the reduction that are packed, and summed up in registers, at a time: 256 × 48 values fill the first-level cache.
 const DEPTH: usize = 256;
+
+/// What the halves of a last stretch between one and two [`DEPTH`] are rounded up to.
+const HALF_MULTIPLE: usize = 8;
+
+/// Steps of the reduction that all panels of a block are packed for at a time.
+const PACKED_STEPS: usize = 32;
+
+/// Packed values that stay in the second-level cache.
+const BLOCK: usize = 1 << 17;
 
 /// The row operand: row `i` begins at `values[offset of i]` and is read at the positions of the reduction from there.
 pub(crate) struct Rows<'a> {
@@ -36,58 +47,32 @@ pub(crate) enum Offsets<'a> {
         stride: usize,
     },
     /// At these places.
-    Listed(&'a [usize]),
+    Listed(&'a [u32]),
 }
 
 /// The positions of the reduction.
 pub(crate) enum Depth<'a> {
     /// So many, each `step` after the one before.
     Straight(usize),
-    /// These runs, one after the other.
-    Runs(&'a [Run]),
-}
-
-impl Rows<'_> {
-    fn count(&self) -> usize {
-        match self.offsets {
-            Offsets::Even { count, .. } => count,
-            Offsets::Listed(offsets) => offsets.len(),
-        }
-    }
-
-    fn offset(&self, row: usize) -> usize {
-        match self.offsets {
-            Offsets::Even { stride, .. } => row * stride,
-            Offsets::Listed(offsets) => offsets[row],
-        }
-    }
-
-    /// The number of steps of the reduction.
-    fn depth(&self) -> usize {
-        match self.depth {
-            Depth::Straight(depth) => depth,
-            Depth::Runs(runs) => runs.iter().map(|run| run.len).sum(),
-        }
-    }
-
-    /// Checks that every row can be read at every position.
-    fn assert_readable(&self) {
-        let last_row = (0..self.count()).map(|row| self.offset(row)).max().unwrap_or(0);
-        let last = match self.depth {
-            Depth::Straight(depth) => depth.saturating_sub(1) * self.step,
-            Depth::Runs(runs) => runs.iter().map(|run| run.start + (run.len.max(1) - 1) * self.step).max().unwrap_or(0),
-        };
-        assert!(last_row + last < self.values.len(), "rows reach {} of {}", last_row + last, self.values.len());
-    }
+    /// These. Whoever lists them limits their number to what a cache holds.
+    Listed(&'a [u32]),
 }
 
 /// The column operand, which packs itself.
 pub(crate) trait Columns: Sync {
+    /// Whether all panels lie packed in memory and need no space.
+    const PACKED: bool = false;
+
     /// The number of columns.
     fn count(&self) -> usize;
 
-    /// The packed panel: for each step of `depth` the values of `columns`, filled with anything up to `width` per step.
-    /// It is written to `space`, or already lies somewhere.
+    /// The panel of `columns` for the whole reduction where it lies, if its vectors are contiguous.
+    fn in_place(&self, _kernel: &Kernel, _columns: Range<usize>, _width: usize) -> Option<Panel<'_>> {
+        None
+    }
+
+    /// The panel of `columns`, `width` lanes wide, for the steps `depth` of the reduction: packed into `space`, which has
+    /// room for it, or wherever it lies.
     fn panel<'s>(
         &'s self,
         kernel: &Kernel,
@@ -95,7 +80,33 @@ pub(crate) trait Columns: Sync {
         columns: Range<usize>,
         width: usize,
         space: &'s mut [f32],
-    ) -> &'s [f32];
+    ) -> Panel<'s>;
+}
+
+/// A panel of columns.
+#[derive(Clone, Copy)]
+pub(crate) enum Panel<'s> {
+    /// For each step of the reduction the values of all lanes; lanes beyond the columns hold anything.
+    Packed(&'s [f32]),
+    /// Read in place: lane `i` of vector `v` at step `p` is `source[vectors[v] + offsets[p] + i]`.
+    InPlace {
+        /// The memory.
+        source: &'s [f32],
+        /// Where each vector begins.
+        vectors: [usize; MAX_VECTORS],
+        /// Where each step begins.
+        offsets: &'s [u32],
+    },
+}
+
+impl Panel<'_> {
+    /// Some steps of a panel that is read in place.
+    fn steps(self, depth: Range<usize>) -> Self {
+        match self {
+            Panel::InPlace { source, vectors, offsets } => Panel::InPlace { source, vectors, offsets: &offsets[depth] },
+            Panel::Packed(_) => self,
+        }
+    }
 }
 
 /// Where the product goes.
@@ -125,7 +136,7 @@ pub(crate) struct Epilogue<'a> {
     pub accumulate: bool,
 }
 
-/// `output (+)= rows · columns (+ bias)`, on the calling thread.
+/// `output (+)= rows · columns (+ bias)`, on the calling thread, panel by panel.
 pub(crate) fn multiply(
     kernel: &Kernel,
     rows: &Rows<'_>,
@@ -133,114 +144,273 @@ pub(crate) fn multiply(
     output: &impl Output,
     epilogue: Epilogue<'_>,
 ) {
-    if rows.count() == 0 || columns.count() == 0 {
-        return;
-    }
-    if let Some(bias) = epilogue.bias {
-        assert_eq!(bias.len(), rows.count(), "one bias per row");
-    }
-    if rows.depth() > 0 {
-        rows.assert_readable();
-    }
+    let product = Product::new(kernel, rows, output, epilogue);
     with_scratch(|scratch| {
-        let mut start = 0;
-        while start < columns.count() {
-            let left = columns.count() - start;
-            let vectors = kernel.vectors(left);
-            let end = start + left.min(vectors * kernel.lanes);
-            panel(kernel, rows, columns, output, epilogue, start..end, vectors, scratch);
-            start = end;
+        for (span, width) in panels(kernel, 0..columns.count()) {
+            let in_place = columns.in_place(kernel, span.clone(), width);
+            for stretch in product.stretches() {
+                let panel = match in_place {
+                    Some(panel) => panel.steps(stretch.depth.clone()),
+                    None => {
+                        let space = scratch.take(stretch.depth.len() * width);
+                        columns.panel(kernel, stretch.depth.clone(), span.clone(), width, space)
+                    }
+                };
+                for tile in tiles(kernel, rows.count()) {
+                    let row_tile = product.rows_in_place(&stretch, tile);
+                    product.tile(&stretch, &row_tile, span.clone(), &panel, width);
+                }
+            }
         }
     });
 }
 
-/// All rows against one panel of columns.
-#[allow(clippy::too_many_arguments)]
-fn panel(
+/// `output (+)= rows · columns (+ bias)`, on the calling thread, row by row.
+pub(crate) fn multiply_by_rows<C: Columns>(
     kernel: &Kernel,
     rows: &Rows<'_>,
-    columns: &impl Columns,
+    columns: &C,
     output: &impl Output,
     epilogue: Epilogue<'_>,
-    span: Range<usize>,
-    vectors: usize,
-    scratch: &mut Scratch,
 ) {
-    let width = vectors * kernel.lanes;
-    let total = rows.depth();
-    // Runs are short already: whoever lists them limits their sum.
-    let block = if matches!(rows.depth, Depth::Straight(_)) { DEPTH } else { total.max(1) };
-    let mut first = 0;
-    loop {
-        let last = (first + block).min(total);
-        let straight = [Run { start: first * rows.step, len: last - first }];
-        let runs = match rows.depth {
-            Depth::Straight(_) => &straight,
-            Depth::Runs(runs) => runs,
+    let product = Product::new(kernel, rows, output, epilogue);
+    let count = columns.count();
+    let longest = rows.depth().clamp(1, DEPTH);
+    let block = (BLOCK / longest / kernel.panel() * kernel.panel()).max(kernel.panel());
+    with_scratch(|scratch| {
+        for block in chunks(0..count, block) {
+            for stretch in product.stretches() {
+                let len = stretch.depth.len();
+                let size = if C::PACKED { 0 } else { kernel.padded(block.len()) * len };
+                let (space, row_space) = scratch.take(size + MAX_ROWS * len).split_at_mut(size);
+                if !C::PACKED {
+                    // A few steps of all panels at a time: rows of a matrix are read in stretches as long as the block.
+                    for depth in chunks(stretch.depth.clone(), PACKED_STEPS) {
+                        for (span, width) in panels(kernel, block.clone()) {
+                            let start = (span.start - block.start) * len + (depth.start - stretch.depth.start) * width;
+                            let space = &mut space[start..start + depth.len() * width];
+                            columns.panel(kernel, depth.clone(), span, width, space);
+                        }
+                    }
+                }
+                for tile in tiles(kernel, rows.count()) {
+                    let row_tile = product.rows(&stretch, tile, row_space);
+                    for (span, width) in panels(kernel, block.clone()) {
+                        let panel = if C::PACKED {
+                            columns.panel(kernel, stretch.depth.clone(), span.clone(), width, &mut [])
+                        } else {
+                            Panel::Packed(&space[(span.start - block.start) * len..][..len * width])
+                        };
+                        product.tile(&stretch, &row_tile, span, &panel, width);
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// The rows of each tile: as even as can be, since a tile of one or two rows waits for its own sums.
+fn tiles(kernel: &Kernel, rows: usize) -> impl Iterator<Item = Range<usize>> {
+    chunks(0..rows, rows.div_ceil(rows.div_ceil(kernel.rows).max(1)).max(1))
+}
+
+/// The range in pieces of at most `size`.
+fn chunks(range: Range<usize>, size: usize) -> impl Iterator<Item = Range<usize>> {
+    range.clone().step_by(size).map(move |start| start..range.end.min(start + size))
+}
+
+/// The panels of a range of columns, with their widths: as even as can be.
+pub(super) fn panels(kernel: &Kernel, range: Range<usize>) -> impl Iterator<Item = (Range<usize>, usize)> {
+    let (mut start, end, lanes) = (range.start, range.end, kernel.lanes);
+    std::iter::from_fn(move || {
+        let vectors = match (end - start).div_ceil(lanes) {
+            0 => return None,
+            4 => 2,
+            vectors => vectors.min(MAX_VECTORS),
         };
-        let space = scratch.take((last - first) * width);
-        let packed = columns.panel(kernel, first..last, span.clone(), width, space);
-        assert!(packed.len() >= (last - first) * width, "a panel of {} for {}", packed.len(), (last - first) * width);
-        let bias = epilogue.bias.filter(|_| last == total);
-        let accumulate = epilogue.accumulate || first > 0;
-        let mut row = 0;
-        while row < rows.count() {
-            let end = rows.count().min(row + kernel.rows);
-            let step = Step { kernel, rows, runs, packed, vectors, bias, accumulate };
-            step.tile(row..end, span.clone(), output);
-            row = end;
+        let span = start..end.min(start + vectors * lanes);
+        start = span.end;
+        Some((span, vectors * lanes))
+    })
+}
+
+impl Rows<'_> {
+    fn count(&self) -> usize {
+        match self.offsets {
+            Offsets::Even { count, .. } => count,
+            Offsets::Listed(offsets) => offsets.len(),
         }
-        if last == total {
-            return;
+    }
+
+    fn offset(&self, row: usize) -> usize {
+        match self.offsets {
+            Offsets::Even { stride, .. } => row * stride,
+            Offsets::Listed(offsets) => offsets[row] as usize,
         }
-        first = last;
+    }
+
+    /// The number of steps of the reduction.
+    fn depth(&self) -> usize {
+        match self.depth {
+            Depth::Straight(depth) => depth,
+            Depth::Listed(positions) => positions.len(),
+        }
+    }
+
+    /// Whether every row can be read at every position.
+    fn are_readable(&self) -> bool {
+        let Some(last_row) = (0..self.count()).map(|row| self.offset(row)).max() else { return true };
+        let last = match self.depth {
+            Depth::Straight(depth) => depth.checked_sub(1).map(|last| last * self.step),
+            Depth::Listed(positions) => positions.iter().max().map(|last| *last as usize),
+        };
+        last.is_none_or(|last| last_row + last < self.values.len())
     }
 }
 
-/// One packed panel and what is multiplied with it.
-struct Step<'a> {
-    kernel: &'a Kernel,
-    rows: &'a Rows<'a>,
-    runs: &'a [Run],
-    packed: &'a [f32],
-    vectors: usize,
-    bias: Option<&'a [f32]>,
-    accumulate: bool,
+/// Steps of the reduction that are done at a time.
+struct Stretch {
+    depth: Range<usize>,
+    is_first: bool,
+    is_last: bool,
 }
 
-impl Step<'_> {
+/// What is multiplied, checked.
+struct Product<'a, O> {
+    kernel: &'a Kernel,
+    rows: &'a Rows<'a>,
+    output: &'a O,
+    epilogue: Epilogue<'a>,
+}
+
+impl<'a, O: Output> Product<'a, O> {
+    fn new(kernel: &'a Kernel, rows: &'a Rows<'a>, output: &'a O, epilogue: Epilogue<'a>) -> Self {
+        assert!(rows.are_readable(), "the rows reach outside their {} values", rows.values.len());
+        assert!(epilogue.bias.is_none_or(|bias| bias.len() == rows.count()), "one bias per row");
+        Product { kernel, rows, output, epilogue }
+    }
+
+    /// The reduction in stretches of [`DEPTH`]; what is left, if it is longer than that, in two halves.
+    fn stretches(&self) -> impl Iterator<Item = Stretch> + use<O> {
+        let total = self.rows.depth();
+        let listed = matches!(self.rows.depth, Depth::Listed(_));
+        let mut next = Some(0);
+        std::iter::from_fn(move || {
+            // A sum of nothing is a stretch too: it writes zeros, or the bias.
+            let start = next?;
+            let len = match total - start {
+                left if listed || left <= DEPTH => left,
+                left if left < 2 * DEPTH => (left / 2).next_multiple_of(HALF_MULTIPLE),
+                _ => DEPTH,
+            };
+            let depth = start..start + len;
+            next = (depth.end < total).then_some(depth.end);
+            Some(Stretch { is_first: start == 0, is_last: depth.end == total, depth })
+        })
+    }
+
+    /// Some rows where they lie.
+    fn rows_in_place(&self, stretch: &Stretch, rows: Range<usize>) -> RowTile<'a> {
+        let start = match self.rows.depth {
+            Depth::Straight(_) => stretch.depth.start * self.rows.step,
+            Depth::Listed(_) => 0,
+        };
+        let mut pointers = [self.rows.values.as_ptr(); MAX_ROWS];
+        for (pointer, row) in pointers.iter_mut().zip(rows.clone()) {
+            *pointer = self.rows.values.as_ptr().wrapping_add(self.rows.offset(row) + start);
+        }
+        RowTile { rows, pointers, step: self.rows.step, memory: PhantomData }
+    }
+
+    /// Some rows where they lie, or packed if their values lie apart: a cache line would hold one value of each.
+    fn rows<'s>(&self, stretch: &Stretch, rows: Range<usize>, space: &'s mut [f32]) -> RowTile<'s>
+    where
+        'a: 's,
+    {
+        if self.rows.step == 1 {
+            return self.rows_in_place(stretch, rows);
+        }
+        for (step, packed) in stretch.depth.clone().zip(space.chunks_exact_mut(MAX_ROWS)) {
+            let values = &self.rows.values[step * self.rows.step..];
+            match self.rows.offsets {
+                Offsets::Even { stride: 1, .. } => packed[..rows.len()].copy_from_slice(&values[rows.clone()]),
+                _ => {
+                    packed.iter_mut().zip(rows.clone()).for_each(|(value, row)| *value = values[self.rows.offset(row)])
+                }
+            }
+        }
+        assert!(space.len() >= stretch.depth.len() * MAX_ROWS, "rows packed outside their memory");
+        let pointers = std::array::from_fn(|row| space.as_ptr().wrapping_add(row));
+        RowTile { rows, pointers, step: MAX_ROWS, memory: PhantomData }
+    }
+
     /// Computes one tile, in place where the output allows it.
-    fn tile(&self, rows: Range<usize>, columns: Range<usize>, output: &impl Output) {
+    fn tile(&self, stretch: &Stretch, rows: &RowTile<'_>, columns: Range<usize>, panel: &Panel<'_>, width: usize) {
         const { assert!(MAX_TILE >= MAX_ROWS * MAX_VECTORS) };
-        let width = self.vectors * self.kernel.lanes;
-        match output.place(rows.clone(), columns.clone(), width) {
-            Some(place) => self.run(rows, place.address, place.stride, self.accumulate),
+        let accumulate = self.epilogue.accumulate || !stretch.is_first;
+        match self.output.place(rows.rows.clone(), columns.clone(), width) {
+            Some(place) => self.run(stretch, rows, panel, width, (place.address, place.stride), accumulate),
             None => {
                 let mut tile = [0.0f32; MAX_TILE];
-                self.run(rows.clone(), tile.as_mut_ptr(), width, false);
-                output.store(rows, columns, &tile, width, self.accumulate);
+                self.run(stretch, rows, panel, width, (tile.as_mut_ptr(), width), false);
+                self.output.store(rows.rows.clone(), columns, &tile, width, accumulate);
             }
         }
     }
 
-    fn run(&self, rows: Range<usize>, output: *mut f32, output_stride: usize, accumulate: bool) {
-        let mut pointers = [self.rows.values.as_ptr(); MAX_ROWS];
-        for (pointer, row) in pointers.iter_mut().zip(rows.clone()) {
-            *pointer = self.rows.values[self.rows.offset(row)..].as_ptr();
-        }
+    fn run(
+        &self,
+        stretch: &Stretch,
+        rows: &RowTile<'_>,
+        panel: &Panel<'_>,
+        width: usize,
+        (output, output_stride): (*mut f32, usize),
+        accumulate: bool,
+    ) {
+        let len = stretch.depth.len();
+        let vectors = width / self.kernel.lanes;
+        let (mut mode, positions) = match self.rows.depth {
+            Depth::Straight(_) => (Mode::Straight, std::ptr::null()),
+            Depth::Listed(positions) => (Mode::Listed, positions[stretch.depth.clone()].as_ptr()),
+        };
+        let (columns, offsets) = match panel {
+            Panel::Packed(values) => {
+                assert!(values.len() >= len * width, "a panel of {} for {len} × {width}", values.len());
+                ([values.as_ptr(); MAX_VECTORS], std::ptr::null())
+            }
+            Panel::InPlace { source, vectors, offsets } => {
+                assert!(offsets.len() == len && mode == Mode::Straight && rows.step == 1, "no such tile");
+                mode = Mode::InPlace;
+                (vectors.map(|vector| source.as_ptr().wrapping_add(vector)), offsets.as_ptr())
+            }
+        };
+        let bias = self.epilogue.bias.filter(|_| stretch.is_last);
         let tile = Tile {
-            rows: pointers,
-            step: self.rows.step,
-            runs: self.runs,
-            columns: self.packed.as_ptr(),
+            rows: rows.pointers,
+            len,
+            step: rows.step,
+            positions,
+            columns,
+            offsets,
             output,
             output_stride,
-            bias: self.bias.map_or(std::ptr::null(), |bias| bias[rows.clone()].as_ptr()),
+            bias: bias.map_or(std::ptr::null(), |bias| bias[rows.rows.clone()].as_ptr()),
             accumulate,
         };
-        // SAFETY: `multiply` checked that all rows can be read at all positions and that the bias has one value per row,
-        // `panel` that the packed columns are long enough; the output is a tile on the stack or a place that the op's
-        // `Output` gives away, which is its own while it computes. A kernel exists only where its instructions do.
-        unsafe { self.kernel.tiles[rows.len() - 1][self.vectors - 1](&tile) }
+        // SAFETY: `new` checked that all rows can be read at all positions and that the bias has one value per row, packed
+        // rows are as long as the stretch; the columns are long enough, as just checked, or read in place, where their maker
+        // vouches for them; the output is a tile on the stack or a place that the op's `Output` gives away, which is its own
+        // while it computes. A kernel is used only where its instructions exist.
+        unsafe { self.kernel.tiles[mode as usize][rows.rows.len() - 1][vectors - 1](&tile) }
     }
+}
+
+/// The rows of a tile.
+struct RowTile<'s> {
+    rows: Range<usize>,
+    /// The first value of each.
+    pointers: [*const f32; MAX_ROWS],
+    /// The distance between a row's values.
+    step: usize,
+    memory: PhantomData<&'s [f32]>,
 }

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::{
     Gemm,
-    core::{Columns, Depth, Epilogue, Offsets, Output, Place, Rows, multiply},
+    core::{Columns, Depth, Epilogue, Offsets, Output, Place, Rows, multiply_by_rows},
     kernel::Kernel,
     pack::{Matrix, Packed},
     scratch::with_scratch,
@@ -18,12 +18,23 @@ const PIECES: usize = 64;
 /// The least multiplications worth a piece of their own.
 const PIECE_WORK: usize = 1 << 18;
 
+/// Rows that share a packed column operand in one piece.
+const PIECE_ROWS: usize = 64;
+
+/// The largest column operand that is packed once for all pieces.
+const SHARED: usize = 1 << 20;
+
 /// `C = alpha · op(A) · op(B) + beta · C`.
 pub(super) fn gemm(kernel: &Kernel, gemm: &Gemm, a: &[f32], b: &[f32], c: &mut [f32]) {
     let Gemm { m, n, k, transpose_a, transpose_b, alpha, beta } = *gemm;
     assert_eq!((a.len(), b.len(), c.len()), (m * k, k * n, m * n), "matrices do not fit {gemm:?}");
-    scale(beta, c);
-    if m * n == 0 || k == 0 || alpha == 0.0 {
+    let nothing = m * n * k == 0 || alpha == 0.0;
+    if beta == 0.0 && nothing {
+        c.fill(0.0);
+    } else if beta != 0.0 && beta != 1.0 {
+        c.iter_mut().for_each(|value| *value *= beta);
+    }
+    if nothing {
         return;
     }
     let left =
@@ -37,14 +48,6 @@ pub(super) fn gemm(kernel: &Kernel, gemm: &Gemm, a: &[f32], b: &[f32], c: &mut [
         product(kernel, k, &right, &left, &Target { row_stride: 1, column_stride: n, ..target });
     } else {
         product(kernel, k, &left, &right, &target);
-    }
-}
-
-fn scale(beta: f32, c: &mut [f32]) {
-    if beta == 0.0 {
-        c.fill(0.0);
-    } else if beta != 1.0 {
-        c.iter_mut().for_each(|value| *value *= beta);
     }
 }
 
@@ -76,37 +79,70 @@ struct Block<'a> {
 // SAFETY: blocks of one product do not overlap, and each is written by one thread.
 unsafe impl Sync for Target {}
 
-fn product(kernel: &Kernel, depth: usize, left: &Operand<'_>, right: &Operand<'_>, target: &Target) {
-    let pieces = (left.count * right.count * depth / PIECE_WORK).clamp(1, PIECES);
-    let panel = kernel.lanes * 3;
-    let panels = right.count.div_ceil(panel);
-    if panels * 2 > pieces {
-        // Many columns: each piece packs its own.
-        let per_piece = panels.div_ceil(pieces) * panel;
-        (0..right.count.div_ceil(per_piece)).into_par_iter().for_each(|piece| {
-            let columns = piece * per_piece..right.count.min((piece + 1) * per_piece);
-            let matrix = matrix(right, columns.clone());
-            run(kernel, left, 0..left.count, depth, &matrix, &Block { target, row: 0, column: columns.start });
-        });
-    } else {
-        with_scratch(|scratch| {
-            let space = scratch.take(Packed::size(kernel, depth, right.count));
-            let packed = Packed::new(kernel, &matrix(right, 0..right.count), depth, space);
-            let per_piece = left.count.div_ceil(pieces).next_multiple_of(kernel.rows);
-            (0..left.count.div_ceil(per_piece)).into_par_iter().for_each(|piece| {
-                let rows = piece * per_piece..left.count.min((piece + 1) * per_piece);
-                run(kernel, left, rows.clone(), depth, &packed, &Block { target, row: rows.start, column: 0 });
-            });
-        });
+/// How a product is cut into blocks.
+struct Cut {
+    rows: usize,
+    columns: usize,
+}
+
+impl Cut {
+    fn new(kernel: &Kernel, depth: usize, rows: usize, columns: usize) -> Self {
+        let pieces = (rows * columns * depth / PIECE_WORK).clamp(1, PIECES);
+        let is_large = Packed::size(kernel, depth, columns) > SHARED;
+        // A large column operand is cut into wide blocks, and packed again only for many rows.
+        let (least_rows, least_columns) = if is_large { (512, 480) } else { (PIECE_ROWS, 96) };
+        let (row_pieces, column_pieces) = if is_large {
+            let column_pieces = pieces.min(columns.div_ceil(least_columns));
+            (pieces.div_ceil(column_pieces).min(rows.div_ceil(least_rows)), column_pieces)
+        } else {
+            let row_pieces = pieces.min(rows.div_ceil(least_rows));
+            (row_pieces, pieces.div_ceil(row_pieces).min(columns.div_ceil(least_columns)))
+        };
+        Cut {
+            rows: rows.div_ceil(row_pieces).next_multiple_of(kernel.rows),
+            columns: columns.div_ceil(column_pieces).next_multiple_of(kernel.panel()),
+        }
     }
 }
 
-fn matrix<'a>(operand: &Operand<'a>, columns: Range<usize>) -> Matrix<'a> {
-    Matrix {
-        values: &operand.values[columns.start * operand.outer..],
-        depth_stride: operand.step,
-        column_stride: operand.outer,
-        columns: columns.len(),
+fn product(kernel: &Kernel, depth: usize, left: &Operand<'_>, right: &Operand<'_>, target: &Target) {
+    let cut = Cut::new(kernel, depth, left.count, right.count);
+    let (row_blocks, column_blocks) = (left.count.div_ceil(cut.rows), right.count.div_ceil(cut.columns));
+    let rows_of = |block: usize| block * cut.rows..left.count.min((block + 1) * cut.rows);
+    let columns_of = |block: usize| block * cut.columns..right.count.min((block + 1) * cut.columns);
+    let size = Packed::size(kernel, depth, right.count);
+    if row_blocks == 1 || size > SHARED {
+        (0..row_blocks * column_blocks).into_par_iter().for_each(|number| {
+            let columns = columns_of(number / row_blocks);
+            let block = Block { target, row: number % row_blocks * cut.rows, column: columns.start };
+            run(kernel, left, rows_of(number % row_blocks), depth, &right.matrix(columns), &block);
+        });
+        return;
+    }
+    with_scratch(|scratch| {
+        let space = scratch.take(size);
+        space.par_chunks_mut(depth * cut.columns).enumerate().for_each(|(block, space)| {
+            Packed::fill(kernel, &right.matrix(columns_of(block)), depth, space);
+        });
+        let space = &*space;
+        (0..row_blocks * column_blocks).into_par_iter().for_each(|number| {
+            let columns = columns_of(number % column_blocks);
+            let rows = rows_of(number / column_blocks);
+            let block = Block { target, row: rows.start, column: columns.start };
+            let packed = Packed { values: &space[columns.start * depth..], depth, columns: columns.len() };
+            run(kernel, left, rows, depth, &packed, &block);
+        });
+    });
+}
+
+impl<'a> Operand<'a> {
+    fn matrix(&self, columns: Range<usize>) -> Matrix<'a> {
+        Matrix {
+            values: &self.values[columns.start * self.outer..],
+            depth_stride: self.step,
+            column_stride: self.outer,
+            columns: columns.len(),
+        }
     }
 }
 
@@ -125,7 +161,7 @@ fn run(
         depth: Depth::Straight(depth),
     };
     let epilogue = Epilogue { bias: None, accumulate: block.target.accumulate };
-    multiply(kernel, &rows, columns, block, epilogue);
+    multiply_by_rows(kernel, &rows, columns, block, epilogue);
 }
 
 impl Block<'_> {
@@ -143,13 +179,16 @@ impl Output for Block<'_> {
     }
 
     fn store(&self, rows: Range<usize>, columns: Range<usize>, tile: &[f32], width: usize, accumulate: bool) {
-        for (row, values) in rows.zip(tile.chunks_exact(width)) {
-            for (column, value) in columns.clone().zip(values) {
-                let address = self.address(row, column);
-                let value = self.target.alpha * value;
-                // SAFETY: see `address`; the block is this thread's own.
-                unsafe { *address = if accumulate { *address + value } else { value } };
-            }
+        let put = |row: usize, column: usize| {
+            let address = self.address(row, column);
+            let value = self.target.alpha * tile[(row - rows.start) * width + column - columns.start];
+            // SAFETY: see `address`; the block is this thread's own.
+            unsafe { *address = if accumulate { *address + value } else { value } };
+        };
+        if self.target.row_stride == 1 {
+            columns.clone().for_each(|column| rows.clone().for_each(|row| put(row, column)));
+        } else {
+            rows.clone().for_each(|row| columns.clone().for_each(|column| put(row, column)));
         }
     }
 }

@@ -17,7 +17,7 @@ pub(crate) struct Gather<'a> {
     /// The source.
     pub source: *const f32,
     /// Where each row begins.
-    pub offsets: &'a [usize],
+    pub offsets: &'a [u32],
     /// The pieces of a row, by lane.
     pub segments: &'a [Segment],
     /// Vectors per row.
@@ -53,6 +53,35 @@ pub(crate) struct Transpose {
 /// # Safety
 /// The processor has the instruction set; all rows lie in live memory; `packed` has room for a vector at each of `len` places.
 pub(crate) type TransposeFunction = unsafe fn(&Transpose);
+
+/// Copies rows with zeros around them: each is `before` zeros, `count` values `step` apart, and zeros up to `len`.
+pub(crate) struct Lay<'a> {
+    /// The source.
+    pub source: *const f32,
+    /// Where each row's first value lies; [`NO_ROW`] is a row of zeros.
+    pub rows: &'a [u32],
+    /// Distance between the values of a row.
+    pub step: usize,
+    /// Zeros in front.
+    pub before: usize,
+    /// Values of a row.
+    pub count: usize,
+    /// Length of a copied row.
+    pub len: usize,
+    /// The first value of the copy.
+    pub copy: *mut f32,
+    /// Distance between copied rows.
+    pub pitch: usize,
+}
+
+/// A row of zeros in [`Lay::rows`].
+pub(crate) const NO_ROW: u32 = u32::MAX;
+
+/// Copies rows.
+///
+/// # Safety
+/// The processor has the instruction set; all values lie in live memory; `copy` has room for all rows.
+pub(crate) type LayFunction = unsafe fn(&Lay<'_>);
 
 /// The part of the segments within one vector of `LANES` lanes, as lane ranges and the place that lane 0 would have.
 pub(super) fn parts<const LANES: usize>(segments: &[Segment], vector: usize, parts: &mut [Part; LANES]) -> usize {
@@ -93,7 +122,8 @@ pub(super) unsafe fn gather<const LANES: usize>(gather: &Gather<'_>) {
             let row = std::slice::from_raw_parts_mut(gather.packed.add(number * width), width);
             let mut next = 0;
             for segment in gather.segments {
-                let source = std::slice::from_raw_parts(gather.source.add(offset + segment.source), segment.len);
+                let source =
+                    std::slice::from_raw_parts(gather.source.add(*offset as usize + segment.source), segment.len);
                 row[next..segment.lane].fill(0.0);
                 next = segment.lane + segment.len;
                 for (value, source) in row[segment.lane..next].iter_mut().zip(source) {
@@ -128,4 +158,26 @@ pub(super) unsafe fn transpose_from(transpose: &Transpose, first: usize) {
 pub(super) unsafe fn transpose(transpose: &Transpose) {
     // SAFETY: passed on to the caller.
     unsafe { transpose_from(transpose, 0) }
+}
+
+/// [`LayFunction`] in plain Rust.
+///
+/// # Safety
+/// As [`LayFunction`].
+pub(super) unsafe fn lay(lay: &Lay<'_>) {
+    for (number, row) in lay.rows.iter().enumerate() {
+        // SAFETY: the caller vouches for the room and for the values.
+        unsafe {
+            let copy = std::slice::from_raw_parts_mut(lay.copy.add(number * lay.pitch), lay.len);
+            if *row == NO_ROW {
+                copy.fill(0.0);
+                continue;
+            }
+            copy[..lay.before].fill(0.0);
+            copy[lay.before + lay.count..].fill(0.0);
+            for (index, value) in copy[lay.before..lay.before + lay.count].iter_mut().enumerate() {
+                *value = *lay.source.add(*row as usize + index * lay.step);
+            }
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{env, sync::OnceLock};
 
-use super::gather::{GatherFunction, TransposeFunction};
+use super::gather::{GatherFunction, LayFunction, TransposeFunction};
 
 /// The most rows a tile of any instruction set has.
 pub(crate) const MAX_ROWS: usize = 8;
@@ -16,25 +16,21 @@ pub(crate) const MAX_LANES: usize = 16;
 /// The most values of a tile.
 pub(crate) const MAX_TILE: usize = MAX_ROWS * MAX_VECTORS * MAX_LANES;
 
-/// Consecutive steps of the reduction: the row operand is read at `start`, `start + step`, ... from each row's beginning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Run {
-    /// Where the run begins, counted from each row's first value.
-    pub start: usize,
-    /// How many steps it has.
-    pub len: usize,
-}
-
 /// What a tile function computes: `output[i][j] (+)= Σ_p rows[i][p] · columns[p][j] (+ bias[i])`.
-pub(crate) struct Tile<'a> {
+pub(crate) struct Tile {
     /// The first value of each row; a tile of fewer rows reads only its own.
     pub rows: [*const f32; MAX_ROWS],
-    /// The distance between a row's consecutive values within a run.
+    /// Steps of the reduction.
+    pub len: usize,
+    /// [`Mode::Straight`]: the distance between a row's consecutive values.
     pub step: usize,
-    /// The positions of the row operand, in the order of the packed columns.
-    pub runs: &'a [Run],
-    /// The packed columns: for each step of the reduction one value per lane of the tile.
-    pub columns: *const f32,
+    /// [`Mode::Listed`]: where each step's value lies, from each row's first.
+    pub positions: *const u32,
+    /// The packed columns (the first pointer): for each step of the reduction one value per lane of the tile.
+    /// [`Mode::InPlace`]: where each vector begins.
+    pub columns: [*const f32; MAX_VECTORS],
+    /// [`Mode::InPlace`]: where each step begins, from each vector's place.
+    pub offsets: *const u32,
     /// The tile's first value.
     pub output: *mut f32,
     /// The distance between the tile's rows.
@@ -45,12 +41,29 @@ pub(crate) struct Tile<'a> {
     pub accumulate: bool,
 }
 
+/// How a tile function finds its operands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Rows at even steps, columns packed.
+    Straight,
+    /// Rows at listed positions, columns packed.
+    Listed,
+    /// Rows at consecutive places, columns in place.
+    InPlace,
+}
+
+/// [`Mode::Listed`] as a constant of a tile function.
+pub(super) const LISTED: usize = Mode::Listed as usize;
+
+/// [`Mode::InPlace`] as a constant of a tile function.
+pub(super) const IN_PLACE: usize = Mode::InPlace as usize;
+
 /// Computes a tile.
 ///
 /// # Safety
-/// The processor has the instruction set. Every row read, `columns` for the length of all runs, `bias` where not null, and
-/// every value of the output lie in live memory, and no one else touches the output meanwhile.
-pub(crate) type TileFunction = unsafe fn(&Tile<'_>);
+/// The processor has the instruction set. Every row at every step, the columns at every step, `bias` where not null, and every
+/// value of the output lie in live memory, and no one else touches the output meanwhile.
+pub(crate) type TileFunction = unsafe fn(&Tile);
 
 /// One instruction set's way to compute tiles.
 pub struct Kernel {
@@ -60,32 +73,29 @@ pub struct Kernel {
     pub(crate) rows: usize,
     /// Values per vector.
     pub(crate) lanes: usize,
-    /// The functions for tiles of 1.. rows and 1.. vectors, indexed from 0.
-    pub(crate) tiles: [[TileFunction; MAX_VECTORS]; MAX_ROWS],
+    /// The functions for tiles, by [`Mode`], rows less one, vectors less one.
+    pub(crate) tiles: [[[TileFunction; MAX_VECTORS]; MAX_ROWS]; 3],
     /// Packs rows of segments.
     pub(crate) gather: GatherFunction,
     /// Packs a transpose.
     pub(crate) transpose: TransposeFunction,
+    /// Copies rows with zeros around them.
+    pub(crate) lay: LayFunction,
     /// Whether this processor can run it.
     pub(crate) available: fn() -> bool,
 }
 
 /// Builds a kernel's table of functions from one generic over rows and vectors.
 macro_rules! tile_table {
-    (@row $tile:ident, $rows:literal) => { [$tile::<$rows, 1>, $tile::<$rows, 2>, $tile::<$rows, 3>] };
-    ($tile:ident, 8) => {
-        [
-            tile_table!(@row $tile, 1), tile_table!(@row $tile, 2), tile_table!(@row $tile, 3), tile_table!(@row $tile, 4),
-            tile_table!(@row $tile, 5), tile_table!(@row $tile, 6), tile_table!(@row $tile, 7), tile_table!(@row $tile, 8),
-        ]
+    (@rows $tile:ident, $mode:literal, [$($rows:literal),*]) => {
+        [$([$tile::<$rows, 1, $mode>, $tile::<$rows, 2, $mode>, $tile::<$rows, 3, $mode>]),*]
     };
-    ($tile:ident, 4) => {
-        [
-            tile_table!(@row $tile, 1), tile_table!(@row $tile, 2), tile_table!(@row $tile, 3), tile_table!(@row $tile, 4),
-            // Never called: a tile of this kernel has at most four rows.
-            tile_table!(@row $tile, 4), tile_table!(@row $tile, 4), tile_table!(@row $tile, 4), tile_table!(@row $tile, 4),
-        ]
+    (@modes $tile:ident, $rows:tt) => {
+        [tile_table!(@rows $tile, 0, $rows), tile_table!(@rows $tile, 1, $rows), tile_table!(@rows $tile, 2, $rows)]
     };
+    ($tile:ident, 8) => { tile_table!(@modes $tile, [1, 2, 3, 4, 5, 6, 7, 8]) };
+    // The last four are never called: a tile of this kernel has at most four rows.
+    ($tile:ident, 4) => { tile_table!(@modes $tile, [1, 2, 3, 4, 4, 4, 4, 4]) };
 }
 pub(crate) use tile_table;
 
@@ -129,12 +139,9 @@ impl Kernel {
         KERNELS.iter().copied().filter(|kernel| (kernel.available)())
     }
 
-    /// How many vectors the next panel has when this many columns are left: panels are kept as even as possible.
-    pub(crate) fn vectors(&self, columns_left: usize) -> usize {
-        match columns_left.div_ceil(self.lanes) {
-            4 => 2,
-            vectors => vectors.min(MAX_VECTORS),
-        }
+    /// Columns of a full panel.
+    pub(crate) fn panel(&self) -> usize {
+        self.lanes * MAX_VECTORS
     }
 
     /// The packed width of a matrix with this many columns.

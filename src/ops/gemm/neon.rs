@@ -3,8 +3,8 @@
 use std::arch::aarch64::{float32x4_t, vaddq_f32, vdupq_n_f32, vfmaq_f32, vld1q_f32, vst1q_f32};
 
 use super::{
-    gather::{gather, transpose},
-    kernel::{Kernel, Tile, tile_table},
+    gather::{gather, lay, transpose},
+    kernel::{IN_PLACE, Kernel, LISTED, Tile, tile_table},
 };
 
 /// The kernel.
@@ -18,29 +18,34 @@ const LANES: usize = 4;
 /// # Safety
 /// As [`super::kernel::TileFunction`].
 #[target_feature(enable = "neon")]
-unsafe fn tile<const ROWS: usize, const VECTORS: usize>(tile: &Tile<'_>) {
+unsafe fn tile<const ROWS: usize, const VECTORS: usize, const MODE: usize>(tile: &Tile) {
     // SAFETY: every address is one that the caller vouches for.
     unsafe {
         let mut sums = [[vdupq_n_f32(0.0); VECTORS]; ROWS];
-        let mut columns = tile.columns;
-        for run in tile.runs {
-            let mut position = run.start;
-            for _ in 0..run.len {
-                let mut column = [vdupq_n_f32(0.0); VECTORS];
-                for (vector, value) in column.iter_mut().enumerate() {
-                    *value = vld1q_f32(columns.add(vector * LANES));
+        for step in 0..tile.len {
+            let position = match MODE {
+                LISTED => *tile.positions.add(step) as usize,
+                IN_PLACE => step,
+                _ => step * tile.step,
+            };
+            let mut column = [vdupq_n_f32(0.0); VECTORS];
+            for (vector, value) in column.iter_mut().enumerate() {
+                let address = match MODE {
+                    IN_PLACE => tile.columns[vector].add(*tile.offsets.add(step) as usize),
+                    _ => tile.columns[0].add((step * VECTORS + vector) * LANES),
+                };
+                *value = vld1q_f32(address);
+            }
+            for (row, sums) in sums.iter_mut().enumerate() {
+                let factor = vdupq_n_f32(*tile.rows[row].add(position));
+                for (sum, column) in sums.iter_mut().zip(column) {
+                    *sum = vfmaq_f32(*sum, factor, column);
                 }
-                for (row, sums) in sums.iter_mut().enumerate() {
-                    let factor = vdupq_n_f32(*tile.rows[row].add(position));
-                    for (sum, column) in sums.iter_mut().zip(column) {
-                        *sum = vfmaq_f32(*sum, factor, column);
-                    }
-                }
-                columns = columns.add(VECTORS * LANES);
-                position += tile.step;
             }
         }
-        store(tile, &sums);
+        // A copy, so that the sums above have no address and stay in registers.
+        let result = sums;
+        store(tile, &result);
     }
 }
 
@@ -50,7 +55,7 @@ unsafe fn tile<const ROWS: usize, const VECTORS: usize>(tile: &Tile<'_>) {
 /// As [`super::kernel::TileFunction`].
 #[inline]
 #[target_feature(enable = "neon")]
-unsafe fn store<const ROWS: usize, const VECTORS: usize>(tile: &Tile<'_>, sums: &[[float32x4_t; VECTORS]; ROWS]) {
+unsafe fn store<const ROWS: usize, const VECTORS: usize>(tile: &Tile, sums: &[[float32x4_t; VECTORS]; ROWS]) {
     // SAFETY: every address is one that the caller vouches for.
     unsafe {
         for (row, sums) in sums.iter().enumerate() {

@@ -1,8 +1,8 @@
 //! Tiles of 4 × 12 in plain Rust, which the compiler turns into whatever vectors the target always has.
 
 use super::{
-    gather::{gather, transpose},
-    kernel::{Kernel, Tile, tile_table},
+    gather::{gather, lay, transpose},
+    kernel::{IN_PLACE, Kernel, LISTED, Tile, tile_table},
 };
 
 /// The kernel.
@@ -13,6 +13,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     tiles: tile_table!(tile, 4),
     gather: gather::<LANES>,
     transpose,
+    lay,
     available: || true,
 };
 
@@ -22,24 +23,30 @@ const LANES: usize = 4;
 ///
 /// # Safety
 /// As [`super::kernel::TileFunction`].
-unsafe fn tile<const ROWS: usize, const VECTORS: usize>(tile: &Tile<'_>) {
+unsafe fn tile<const ROWS: usize, const VECTORS: usize, const MODE: usize>(tile: &Tile) {
     let mut sums = [[[0.0f32; LANES]; VECTORS]; ROWS];
-    let mut columns = tile.columns;
-    for run in tile.runs {
-        let mut position = run.start;
-        for _ in 0..run.len {
-            // SAFETY: the caller vouches for the packed columns and for every row at every position.
-            unsafe {
-                let column: [[f32; LANES]; VECTORS] = columns.cast::<[[f32; LANES]; VECTORS]>().read_unaligned();
-                for (row, sums) in sums.iter_mut().enumerate() {
-                    let factor = *tile.rows[row].add(position);
-                    for (sum, column) in sums.iter_mut().flatten().zip(column.iter().flatten()) {
-                        *sum += factor * column;
-                    }
-                }
-                columns = columns.add(VECTORS * LANES);
+    for step in 0..tile.len {
+        // SAFETY: the caller vouches for the columns and for every row at every step.
+        unsafe {
+            let position = match MODE {
+                LISTED => *tile.positions.add(step) as usize,
+                IN_PLACE => step,
+                _ => step * tile.step,
+            };
+            let mut column = [[0.0f32; LANES]; VECTORS];
+            for (vector, value) in column.iter_mut().enumerate() {
+                let address = match MODE {
+                    IN_PLACE => tile.columns[vector].add(*tile.offsets.add(step) as usize),
+                    _ => tile.columns[0].add((step * VECTORS + vector) * LANES),
+                };
+                *value = address.cast::<[f32; LANES]>().read_unaligned();
             }
-            position += tile.step;
+            for (row, sums) in sums.iter_mut().enumerate() {
+                let factor = *tile.rows[row].add(position);
+                for (sum, column) in sums.iter_mut().flatten().zip(column.iter().flatten()) {
+                    *sum += factor * column;
+                }
+            }
         }
     }
     for (row, sums) in sums.iter().enumerate() {

@@ -3,12 +3,12 @@
 use std::cell::Cell;
 
 /// Sixteen values on a cache line's boundary.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 #[repr(align(64))]
 struct Line(#[allow(dead_code, reason = "read as part of a slice")] [f32; 16]);
 
 /// f32 memory that begins on a cache line and grows when asked for more.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Scratch(Vec<Line>);
 
 impl Scratch {

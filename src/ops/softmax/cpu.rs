@@ -49,7 +49,7 @@ pub(super) fn forward(axes: Axes, x: &Buffer, y: &Buffer) {
 #[inline(always)]
 fn forward_row(y: &mut [f32]) {
     let largest = y.iter().fold(f32::NEG_INFINITY, |largest, &y| if largest < y { y } else { largest });
-    y.iter_mut().for_each(|y| *y = math::exp(*y - largest));
+    y.iter_mut().for_each(|y| *y = math::exp_nearest(*y - largest));
     let sum: f32 = y.iter().sum();
     y.iter_mut().for_each(|y| *y /= sum);
 }
@@ -67,7 +67,7 @@ fn forward_block(inner: usize, start: usize, y: &mut [f32]) {
     }
     for y in y.chunks_exact_mut(inner) {
         for ((y, largest), sum) in y[start..].iter_mut().zip(&*largest).zip(&mut *sum) {
-            *y = math::exp(*y - largest);
+            *y = math::exp_nearest(*y - largest);
             *sum += *y;
         }
     }

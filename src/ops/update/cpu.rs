@@ -1,4 +1,6 @@
 //! Updates on the host's cores: tasks are fixed ranges of all values, whatever parameters lie in them.
+//!
+//! Roundings are Caffe's: where it calls `axpy`, which BLAS libraries fuse, there is a `mul_add`.
 
 use rayon::prelude::*;
 
@@ -71,30 +73,30 @@ fn update_segment(rule: Rule, preparation: Preparation, segment: Segment, part: 
     let Segment { rate, decay, .. } = segment;
     match rule {
         Rule::Sgd { momentum } => one_history(preparation, decay, part, move |g, h| {
-            let step = rate * g + momentum * h;
+            let step = rate.mul_add(g, momentum * h);
             (step, step)
         }),
         Rule::Nesterov { momentum } => one_history(preparation, decay, part, move |g, h| {
-            let step = rate * g + momentum * h;
-            ((1.0 + momentum) * step - momentum * h, step)
+            let step = rate.mul_add(g, momentum * h);
+            ((1.0 + momentum).mul_add(step, -momentum * h), step)
         }),
         Rule::AdaGrad { delta } => one_history(preparation, decay, part, move |g, h| {
             let h = g * g + h;
             (rate * (g / (h.sqrt() + delta)), h)
         }),
         Rule::RmsProp { decay: kept, delta } => one_history(preparation, decay, part, move |g, h| {
-            let h = (1.0 - kept) * (g * g) + kept * h;
+            let h = (1.0 - kept).mul_add(g * g, kept * h);
             (rate * (g / (h.sqrt() + delta)), h)
         }),
         Rule::AdaDelta { momentum, delta } => two_histories(preparation, decay, part, move |g, h, h2| {
-            let h = (1.0 - momentum) * (g * g) + momentum * h;
+            let h = (1.0 - momentum).mul_add(g * g, momentum * h);
             let step = g * ((h2 + delta) / (h + delta)).sqrt();
-            (rate * step, h, (1.0 - momentum) * (step * step) + momentum * h2)
+            (rate * step, h, (1.0 - momentum).mul_add(step * step, momentum * h2))
         }),
         Rule::Adam { beta1, beta2, delta, correction } => {
             let rate = rate * correction;
             two_histories(preparation, decay, part, move |g, h, h2| {
-                let (h, h2) = ((1.0 - beta1) * g + beta1 * h, (1.0 - beta2) * (g * g) + beta2 * h2);
+                let (h, h2) = ((1.0 - beta1).mul_add(g, beta1 * h), (1.0 - beta2).mul_add(g * g, beta2 * h2));
                 (rate * (h / (h2.sqrt() + delta)), h, h2)
             })
         }
@@ -148,5 +150,5 @@ fn prepared(preparation: Preparation, decay: f32, gradient: f32, value: f32) -> 
         // Caffe's sign of 0 is 0.
         Regularization::L1 => f32::from(value > 0.0) - f32::from(value < 0.0),
     };
-    gradient * preparation.scale + decay * pull
+    decay.mul_add(pull, gradient * preparation.scale)
 }

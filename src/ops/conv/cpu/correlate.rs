@@ -4,13 +4,19 @@ use std::{cell::Cell, ops::Range};
 
 use rayon::prelude::*;
 
-use super::plan::{PhasePlan, Piece, Plan, Task};
+use super::{
+    arrange::arranged,
+    plan::{PhasePlan, Piece, Plan, TASKS, Task},
+};
 use crate::ops::gemm::{
-    core::{Columns, Depth, Epilogue, Offsets, Output, Place, Rows, multiply},
+    core::{Columns, Depth, Epilogue, Offsets, Output, Panel, Place, Rows, multiply},
     gather::{Gather, Segment},
     kernel::{Kernel, MAX_LANES, MAX_VECTORS},
     scratch::with_scratch,
 };
+
+/// Rows of the result that a block has at least.
+const BLOCK_ROWS: usize = 96;
 
 /// The channels of a correlation.
 #[derive(Debug, Clone, Copy)]
@@ -34,8 +40,17 @@ pub(super) fn correlate(
     let result_plane = plan.phases[0].plane;
     let result = Shared { address: result.as_mut_ptr(), len: result.len() };
     let work = Work { kernel, plan, sizes, source, weights, bias, result: &result, result_plane };
-    let tasks = plan.tasks();
-    (0..tasks * sizes.groups).into_par_iter().for_each(|number| work.task(number / tasks, &plan.task(number % tasks)));
+    let (tasks, channels) = (plan.tasks(), sizes.result_channels / sizes.groups);
+    // Few images: the result's channels are cut too, at the price of packing once more for each block of them.
+    let blocks = TASKS.div_ceil((tasks * sizes.groups).max(1)).min(channels.div_ceil(BLOCK_ROWS));
+    let block = channels.div_ceil(blocks).next_multiple_of(kernel.rows);
+    let blocks = channels.div_ceil(block);
+    (0..tasks * sizes.groups * blocks).into_par_iter().for_each(|number| {
+        let (piece, task) = (number / tasks, number % tasks);
+        let (group, first) = (piece / blocks, piece % blocks * block);
+        let results = group * channels + first..group * channels + channels.min(first + block);
+        work.task(group, results, &plan.task(task));
+    });
 }
 
 /// Memory that tasks write to at places of their own.
@@ -63,77 +78,49 @@ thread_local! {
 }
 
 impl Work<'_> {
-    fn task(&self, group: usize, task: &Task) {
+    /// Some of the result's channels, all of one group.
+    fn task(&self, group: usize, results: Range<usize>, task: &Task) {
         with_scratch(|scratch| {
-            let channels = self.sizes.source_channels / self.sizes.groups;
-            let channel = group * channels;
-            let (source, image) = arranged(
-                self.plan,
-                task,
-                self.source,
-                self.sizes.source_channels,
-                channel..channel + channels,
-                |len| scratch.take(len),
-            );
+            let Correlation { source_channels, result_channels, groups } = self.sizes;
+            let channels = source_channels / groups * group..source_channels / groups * (group + 1);
+            let (source, image) =
+                arranged(self.kernel, self.plan, task, self.source, source_channels, channels, scratch);
             let mut pieces = PIECES.take();
             for (phase, weights) in self.plan.phases.iter().zip(self.weights) {
-                let result_image = self.sizes.result_channels * self.result_plane;
-                self.plan.pieces(phase, task, image, result_image, &mut pieces);
-                self.phase(phase, group, task, source, weights, &pieces);
+                self.plan.pieces(phase, task, image, result_channels * self.result_plane, &mut pieces);
+                let first = (task.images.start * result_channels + results.start) * self.result_plane;
+                let planes = Planes { result: self.result, first, plane: self.result_plane, pieces: &pieces };
+                let patches = Patches { source, offsets: &phase.offsets, pieces: &pieces };
+                self.phase(phase, results.clone(), weights, &patches, &planes);
             }
             PIECES.set(pieces);
         });
     }
 
-    fn phase(&self, phase: &PhasePlan, group: usize, task: &Task, source: &[f32], weights: &[f32], pieces: &[Piece]) {
-        let outputs = self.sizes.result_channels / self.sizes.groups;
+    fn phase(
+        &self,
+        phase: &PhasePlan,
+        results: Range<usize>,
+        weights: &[f32],
+        patches: &Patches<'_>,
+        planes: &Planes<'_>,
+    ) {
         let depth = phase.offsets.len();
-        let first = (task.images.start * self.sizes.result_channels + group * outputs) * self.result_plane;
-        let bias = self.bias.map(|bias| &bias[group * outputs..(group + 1) * outputs]);
         let rows = Rows {
-            values: &weights[group * outputs * depth..(group + 1) * outputs * depth],
-            offsets: Offsets::Even { count: outputs, stride: depth },
+            values: &weights[results.start * depth..results.end * depth],
+            offsets: Offsets::Even { count: results.len(), stride: depth },
             step: 1,
             depth: Depth::Straight(depth),
         };
-        let patches = Patches { source, offsets: &phase.offsets, pieces };
-        let planes = Planes { result: self.result, first, plane: self.result_plane, pieces };
-        multiply(self.kernel, &rows, &patches, &planes, Epilogue { bias, accumulate: false });
+        let bias = self.bias.map(|bias| &bias[results]);
+        multiply(self.kernel, &rows, patches, planes, Epilogue { bias, accumulate: false });
     }
-}
-
-/// The channels of a task's images as the plan lays them out, and the distance between images: the source itself, or a copy
-/// in the memory that `space` gives.
-pub(super) fn arranged<'a>(
-    plan: &Plan,
-    task: &Task,
-    source: &'a [f32],
-    all_channels: usize,
-    channels: Range<usize>,
-    space: impl FnOnce(usize) -> &'a mut [f32],
-) -> (&'a [f32], usize) {
-    let source_plane: usize = plan.grid.axes.iter().map(|axis| axis.source).product();
-    let source_image = all_channels * source_plane;
-    let first = task.images.start * source_image + channels.start * source_plane;
-    if plan.layout.in_place {
-        return (&source[first..], source_image);
-    }
-    let plane = plan.layout.plane;
-    let image = channels.len() * plane;
-    let copy = space(task.images.len() * image);
-    for (number, copy) in copy.chunks_exact_mut(image).enumerate() {
-        let source = &source[first + number * source_image..];
-        for (source, copy) in source.chunks_exact(source_plane).zip(copy.chunks_exact_mut(plane)) {
-            plan.arrange(task, source, copy);
-        }
-    }
-    (copy, image)
 }
 
 /// The matrix that im2col would write: step (channel, tap) of the reduction, one column per output position.
 struct Patches<'a> {
     source: &'a [f32],
-    offsets: &'a [usize],
+    offsets: &'a [u32],
     pieces: &'a [Piece],
 }
 
@@ -153,9 +140,26 @@ impl Patches<'_> {
     }
 }
 
+impl Patches<'_> {
+    /// Asserts that the segments lie in the source for every step.
+    fn check(&self, segments: &[Segment], offsets: &[u32]) {
+        let furthest = segments.iter().map(|segment| segment.source + segment.len).max().unwrap_or(0);
+        let offset = offsets.iter().max().map_or(0, |offset| *offset as usize);
+        assert!(furthest + offset <= self.source.len(), "a panel outside its source");
+    }
+}
+
 impl Columns for Patches<'_> {
     fn count(&self) -> usize {
         self.pieces.last().map_or(0, |piece| piece.start + piece.len)
+    }
+
+    fn in_place(&self, kernel: &Kernel, columns: Range<usize>, width: usize) -> Option<Panel<'_>> {
+        let mut all = [Segment::default(); MAX_LANES * MAX_VECTORS];
+        let segments = self.segments(columns, &mut all);
+        self.check(segments, self.offsets);
+        let vectors = whole_vectors(segments, kernel.lanes, width / kernel.lanes)?;
+        Some(Panel::InPlace { source: self.source, vectors, offsets: self.offsets })
     }
 
     fn panel<'s>(
@@ -165,19 +169,39 @@ impl Columns for Patches<'_> {
         columns: Range<usize>,
         width: usize,
         space: &'s mut [f32],
-    ) -> &'s [f32] {
+    ) -> Panel<'s> {
         let offsets = &self.offsets[depth];
         let mut all = [Segment::default(); MAX_LANES * MAX_VECTORS];
         let segments = self.segments(columns, &mut all);
-        let furthest = segments.iter().map(|segment| segment.source + segment.len).max().unwrap_or(0);
-        let furthest = furthest + offsets.iter().copied().max().unwrap_or(0);
-        assert!(furthest <= self.source.len() && space.len() >= offsets.len() * width, "a panel outside its memory");
-        let vectors = width / kernel.lanes;
-        let (source, packed) = (self.source.as_ptr(), space.as_mut_ptr());
+        self.check(segments, offsets);
+        assert!(space.len() >= offsets.len() * width, "a panel outside its memory");
+        let gather = Gather {
+            source: self.source.as_ptr(),
+            offsets,
+            segments,
+            vectors: width / kernel.lanes,
+            packed: space.as_mut_ptr(),
+        };
         // SAFETY: all places and the room were just checked.
-        unsafe { (kernel.gather)(&Gather { source, offsets, segments, vectors, packed }) };
-        space
+        unsafe { (kernel.gather)(&gather) };
+        Panel::Packed(space)
     }
+}
+
+/// Where each vector of a panel begins, if all are whole and contiguous.
+fn whole_vectors(segments: &[Segment], lanes: usize, vectors: usize) -> Option<[usize; MAX_VECTORS]> {
+    let mut places = [0; MAX_VECTORS];
+    let mut count = 0;
+    for segment in segments {
+        if segment.len % lanes != 0 {
+            return None;
+        }
+        for start in (0..segment.len).step_by(lanes) {
+            places[count] = segment.source + start;
+            count += 1;
+        }
+    }
+    (count == vectors).then_some(places)
 }
 
 /// The result's planes: a row per channel, a column per position.

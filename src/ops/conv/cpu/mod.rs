@@ -1,5 +1,6 @@
 //! Convolution on the host: the shared core of [`crate::ops::gemm`] with packers that read images.
 
+mod arrange;
 mod correlate;
 mod depthwise;
 mod plan;
@@ -12,6 +13,7 @@ use weights::WeightGradient;
 
 use super::geometry::{self, Geometry};
 use crate::ops::gemm::Kernel;
+use rayon::prelude::*;
 
 /// The plans of all directions, and memory for what they keep between tasks.
 #[derive(Debug)]
@@ -84,19 +86,29 @@ pub(super) fn backward_bottom(
 
 /// The weights of some taps as the backward direction reads them: group × channel × output of the group × tap.
 fn turn(geometry: &Geometry, taps: &[usize], weights: &[f32], turned: &mut [f32]) {
+    // So many channels at a time: the filters are read in stretches, and written to as many places.
+    const CHANNELS: usize = 16;
     let (channels, outputs) = (geometry.channels / geometry.groups, geometry.outputs / geometry.groups);
-    let kernel = geometry.taps();
-    let mut values = turned.iter_mut();
-    for group in 0..geometry.groups {
-        for channel in 0..channels {
-            for output in group * outputs..(group + 1) * outputs {
-                let filter = &weights[(output * channels + channel) * kernel..][..kernel];
-                for (&tap, value) in taps.iter().zip(&mut values) {
-                    *value = filter[tap];
+    let (kernel, row) = (geometry.taps(), outputs * taps.len());
+    if row == 0 {
+        return;
+    }
+    turned.par_chunks_mut(channels * row).enumerate().for_each(|(group, turned)| {
+        turned.par_chunks_mut(CHANNELS * row).enumerate().for_each(|(block, turned)| {
+            for output in 0..outputs {
+                let filter = (group * outputs + output) * channels + block * CHANNELS;
+                let filters = weights[filter * kernel..].chunks_exact(kernel);
+                for (filter, turned) in filters.zip(turned.chunks_exact_mut(row)) {
+                    let turned = &mut turned[output * taps.len()..(output + 1) * taps.len()];
+                    if taps.len() == kernel {
+                        turned.iter_mut().zip(filter).for_each(|(value, weight)| *value = *weight);
+                    } else {
+                        turned.iter_mut().zip(taps).for_each(|(value, tap)| *value = filter[*tap]);
+                    }
                 }
             }
-        }
-    }
+        });
+    });
 }
 
 /// Adds the gradient of the weights.
@@ -110,8 +122,7 @@ pub(super) fn backward_weights(
     if let Some(depthwise) = &mut workspace.depthwise {
         return depthwise.backward_weights(bottom, top_diff, weights_diff);
     }
-    workspace.gradient.compute(&workspace.forward, geometry, bottom, top_diff);
-    workspace.gradient.add_to(geometry, weights_diff);
+    workspace.gradient.add(&workspace.forward, geometry, bottom, top_diff, weights_diff);
 }
 
 /// Adds the gradient of the bias.

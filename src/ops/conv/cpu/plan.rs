@@ -7,8 +7,11 @@ use super::super::geometry::{Grid, GridAxis, Phase, PhaseAxis};
 /// Columns a task should have: enough to use a packed panel well, few enough to stay in the second-level cache.
 const TASK_COLUMNS: usize = 1024;
 
-/// The most tasks that small images are kept apart for.
-const TASKS: usize = 32;
+/// Columns that images are put together to have, even if that leaves few tasks.
+const LEAST_COLUMNS: usize = 192;
+
+/// The tasks there should be, for any machine's cores.
+pub(super) const TASKS: usize = 64;
 
 /// Where a source plane's values lie for one task: in the source itself, or in a copy arranged for one band.
 #[derive(Debug, Clone)]
@@ -18,7 +21,7 @@ pub(super) struct Layout {
     /// Distance between positions along each axis.
     strides: Vec<usize>,
     /// Length of a part along each axis.
-    lengths: Vec<usize>,
+    pub lengths: Vec<usize>,
     /// Values of one channel.
     pub plane: usize,
 }
@@ -42,7 +45,7 @@ pub(super) struct Plan {
 pub(super) struct PhasePlan {
     pub phase: Phase,
     /// Where each tap of each channel of a group reads for column 0.
-    pub offsets: Vec<usize>,
+    pub offsets: Vec<u32>,
     /// The taps' indices in the kernel, in the order of the offsets.
     pub taps: Vec<usize>,
     /// Distance between result positions along each axis.
@@ -80,7 +83,8 @@ impl Plan {
         let (rows, columns) = (counts[0], counts.iter().product::<usize>().max(1));
         let tasks_per_image = columns.div_ceil(TASK_COLUMNS).min(rows.max(1));
         let images_at_most = (TASK_COLUMNS / columns).clamp(1, images.max(1));
-        let images_per_task = images_at_most.min(images.div_ceil(TASKS).max(1));
+        let images_at_least = LEAST_COLUMNS.div_ceil(columns).min(images_at_most);
+        let images_per_task = images.div_ceil(TASKS).clamp(images_at_least, images_at_most);
         let band = rows.div_ceil(tasks_per_image).max(1);
         let layout = Layout::new(&grid, band);
         let phases = phases.into_iter().map(|phase| PhasePlan::new(phase, &layout, channels)).collect();
@@ -123,35 +127,6 @@ impl Plan {
         })
     }
 
-    /// Copies one plane of the source as the task needs it.
-    pub fn arrange(&self, task: &Task, source: &[f32], copy: &mut [f32]) {
-        self.arrange_axes(&self.grid.axes, 0, task.band.start, source, copy);
-    }
-
-    fn arrange_axes(&self, axes: &[GridAxis], depth: usize, skip: usize, source: &[f32], copy: &mut [f32]) {
-        let axis = &axes[0];
-        let (length, stride) = (self.layout.lengths[depth], self.layout.strides[depth]);
-        let source_stride: usize = axes[1..].iter().map(|axis| axis.source).product();
-        for (part, first) in axis.firsts.iter().enumerate() {
-            let first = first + (skip * axis.stride) as isize;
-            let copy = &mut copy[part * length * stride..(part + 1) * length * stride];
-            if axes.len() == 1 {
-                arrange_row(axis, first, source, copy);
-                continue;
-            }
-            for (index, copy) in copy.chunks_exact_mut(stride).enumerate() {
-                let position = first + (index * axis.stride) as isize;
-                if (0..axis.source as isize).contains(&position) {
-                    let start = position as usize * source_stride;
-                    let source = &source[start..start + source_stride];
-                    self.arrange_axes(&axes[1..], depth + 1, 0, source, copy);
-                } else {
-                    copy.fill(0.0);
-                }
-            }
-        }
-    }
-
     /// The columns of a task as pieces; `source_image` and `result_image` are the distances between images.
     pub fn pieces(
         &self,
@@ -168,27 +143,6 @@ impl Plan {
             let skip = if self.layout.in_place { 0 } else { task.band.start };
             let walk = Walk { layout: &self.layout, phase };
             walk.axis(0, columns, skip, image * source_image, (image * result_image) as isize, pieces);
-        }
-    }
-}
-
-/// One part of the innermost axis: zeros, every `stride`-th value of the source, zeros.
-fn arrange_row(axis: &GridAxis, first: isize, source: &[f32], copy: &mut [f32]) {
-    let stride = axis.stride as isize;
-    let before = ((-first).max(0) + stride - 1) / stride;
-    let end = (axis.source as isize - first + stride - 1).max(0) / stride;
-    let before = (before as usize).min(copy.len());
-    let end = (end as usize).clamp(before, copy.len());
-    copy[..before].fill(0.0);
-    copy[end..].fill(0.0);
-    if before < end {
-        let start = (first + before as isize * stride) as usize;
-        if stride == 1 {
-            copy[before..end].copy_from_slice(&source[start..start + end - before]);
-        } else {
-            for (value, source) in copy[before..end].iter_mut().zip(source[start..].iter().step_by(axis.stride)) {
-                *value = *source;
-            }
         }
     }
 }
@@ -275,7 +229,7 @@ impl PhasePlan {
                 .collect();
         }
         let offsets = (0..channels)
-            .flat_map(|channel| taps.iter().map(move |(offset, _)| channel * layout.plane + offset))
+            .flat_map(|channel| taps.iter().map(move |(offset, _)| (channel * layout.plane + offset) as u32))
             .collect();
         let taps = taps.into_iter().map(|(_, index)| index).collect();
         let extents: Vec<usize> = phase.axes.iter().map(|axis| axis.extent).collect();

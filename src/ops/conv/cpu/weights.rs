@@ -1,8 +1,9 @@
 //! The gradients of weights and bias.
 //!
 //! The weights' gradient is the product of the im2col matrix (a row per weight of a filter, read in place) with the top's
-//! gradient (packed transposed, a column per output). The reduction over images is cut into a fixed number of chunks with
-//! sums of their own, added up in order at the end: the same bits for any number of threads.
+//! gradient (packed transposed, a column per output). It is cut into blocks of weights; where that makes few pieces, the
+//! reduction over images is cut into a fixed number of chunks with sums of their own, added up in order at the end. Both
+//! depend on the sizes alone: the same bits for any number of threads.
 
 use std::{cell::Cell, ops::Range};
 
@@ -10,46 +11,43 @@ use rayon::prelude::*;
 
 use super::{
     super::geometry::Geometry,
-    correlate::arranged,
-    plan::{Piece, Plan},
+    arrange::arranged,
+    plan::{Piece, Plan, Task},
 };
 use crate::ops::gemm::{
-    core::{Columns, Depth, Epilogue, Offsets, Output, Place, Rows, multiply},
+    core::{Columns, Depth, Epilogue, Offsets, Output, Panel, Place, Rows, multiply},
     gather::Transpose,
-    kernel::{Kernel, MAX_LANES, Run},
-    scratch::with_scratch,
+    kernel::{Kernel, MAX_LANES},
+    scratch::{Scratch, with_scratch},
 };
 
 /// Pieces of work there should be, for any machine's cores.
 const PIECES: usize = 32;
 
-/// Rows (weights of a filter) that a piece has at most, unless one channel has more.
+/// Rows (weights of a filter) that a block has at most, unless one channel has more.
 const BLOCK_ROWS: usize = 256;
 
 /// Positions that a chunk has at least: its sums must be written and read.
 const CHUNK_DEPTH: usize = 512;
 
-/// Sums of the weights' gradient before they are added to the parameter's.
+/// How the weights' gradient is cut, and memory for its sums.
 #[derive(Debug)]
 pub(super) struct WeightGradient {
     kernel: &'static Kernel,
-    /// Chunk × group × weight of a filter × output of the group, padded.
-    sums: Vec<f32>,
+    /// Channels of a block.
+    channels: usize,
+    /// Blocks of a group.
+    blocks: usize,
+    /// Chunks of the reduction.
     chunks: usize,
     /// Outputs of a group, padded to whole vectors.
     width: usize,
-    /// Channels of a group that a task works on.
-    block: usize,
+    /// Group × block × chunk × weight of a filter × output: the sums of several chunks.
+    sums: Scratch,
 }
 
-/// Sums that tasks write at places of their own.
-struct Shared(*mut f32);
-
-// SAFETY: every task writes the rows of its own chunk, group and block.
-unsafe impl Sync for Shared {}
-
 thread_local! {
-    static LISTS: Cell<(Vec<Piece>, Vec<Run>)> = const { Cell::new((Vec::new(), Vec::new())) };
+    static LISTS: Cell<(Vec<Piece>, Vec<u32>)> = const { Cell::new((Vec::new(), Vec::new())) };
 }
 
 impl WeightGradient {
@@ -57,114 +55,161 @@ impl WeightGradient {
         let (channels, taps) = (geometry.channels / geometry.groups, geometry.taps());
         let blocks = (channels * taps).div_ceil(BLOCK_ROWS).clamp(1, channels);
         let block = channels.div_ceil(blocks);
-        let pieces = geometry.groups * channels.div_ceil(block);
+        let blocks = channels.div_ceil(block);
         let depth = geometry.images * geometry.output_plane();
-        let chunks = (PIECES / pieces).min(depth / CHUNK_DEPTH).min(plan.units()).max(1);
+        let chunks = (PIECES / (geometry.groups * blocks)).min(depth / CHUNK_DEPTH).min(plan.units()).max(1);
         let width = kernel.padded(geometry.outputs / geometry.groups);
-        WeightGradient { kernel, sums: Vec::new(), chunks, width, block }
+        WeightGradient { kernel, channels: block, blocks, chunks, width, sums: Scratch::default() }
     }
 
-    /// Computes the sums of all chunks.
-    pub fn compute(&mut self, plan: &Plan, geometry: &Geometry, bottom: &[f32], top_diff: &[f32]) {
-        let rows = geometry.groups * geometry.fan_in();
-        self.sums.resize(self.chunks * rows * self.width, 0.0);
-        let blocks = (geometry.channels / geometry.groups).div_ceil(self.block);
-        let sums = Shared(self.sums.as_mut_ptr());
-        let work = Work { gradient: self, plan, geometry, bottom, top_diff, sums: &sums };
-        (0..self.chunks * geometry.groups * blocks).into_par_iter().for_each(|number| {
-            let (chunk, piece) = (number % self.chunks, number / self.chunks);
-            work.task(chunk, piece / blocks, piece % blocks);
-        });
-    }
-
-    /// Adds the chunks' sums to the gradient.
-    pub fn add_to(&self, geometry: &Geometry, weights_diff: &mut [f32]) {
-        let (fan_in, outputs) = (geometry.fan_in(), geometry.outputs / geometry.groups);
-        weights_diff.par_chunks_mut(fan_in * outputs).enumerate().for_each(|(group, diff)| {
-            diff.par_chunks_mut(fan_in * MAX_LANES).enumerate().for_each(|(block, diff)| {
-                self.add_outputs(geometry, group * fan_in, block * MAX_LANES, diff);
-            });
-        });
-    }
-
-    /// Adds the sums of up to [`MAX_LANES`] outputs, from row `first` and output `lane` on.
-    fn add_outputs(&self, geometry: &Geometry, first: usize, lane: usize, diff: &mut [f32]) {
-        let fan_in = geometry.fan_in();
-        let chunk = geometry.groups * fan_in * self.width;
-        let lanes = diff.len() / fan_in;
-        for start in (0..fan_in).step_by(MAX_LANES) {
-            let count = MAX_LANES.min(fan_in - start);
-            let mut square = [[0.0f32; MAX_LANES]; MAX_LANES];
-            for number in 0..self.chunks {
-                let place = number * chunk + (first + start) * self.width + lane;
-                for (row, sums) in square[..count].iter_mut().zip(self.sums[place..].chunks(self.width)) {
-                    for (value, sum) in row[..lanes].iter_mut().zip(sums) {
-                        *value += sum;
-                    }
-                }
-            }
-            for (lane, diff) in diff.chunks_exact_mut(fan_in).enumerate() {
-                for (diff, row) in diff[start..start + count].iter_mut().zip(&square) {
-                    *diff += row[lane];
-                }
-            }
+    /// Adds the gradient of the weights.
+    pub fn add(
+        &mut self,
+        plan: &Plan,
+        geometry: &Geometry,
+        bottom: &[f32],
+        top_diff: &[f32],
+        weights_diff: &mut [f32],
+    ) {
+        if plan.units() == 0 {
+            return;
         }
+        let area = self.channels * geometry.taps() * self.width;
+        let (pieces, chunks) = (geometry.groups * self.blocks, self.chunks);
+        let mut sums = std::mem::take(&mut self.sums);
+        let diff = Diff { address: weights_diff.as_mut_ptr(), len: weights_diff.len() };
+        let work = Work { cut: self, plan, geometry, bottom, top_diff };
+        if chunks == 1 {
+            (0..pieces).into_par_iter().for_each(|piece| {
+                with_scratch(|scratch| {
+                    let sums = scratch.take(area);
+                    work.sum(piece, 0, sums);
+                    work.add(piece, sums, &diff);
+                });
+            });
+        } else {
+            let sums = sums.take(pieces * chunks * area);
+            sums.par_chunks_mut(area).enumerate().for_each(|(number, sums)| {
+                work.sum(number / chunks, number % chunks, sums);
+            });
+            sums.par_chunks(chunks * area).enumerate().for_each(|(piece, sums)| work.add(piece, sums, &diff));
+        }
+        self.sums = sums;
     }
 }
 
+/// The gradient that blocks are added to.
+struct Diff {
+    address: *mut f32,
+    len: usize,
+}
+
+// SAFETY: every block adds to the weights of its own channels.
+unsafe impl Sync for Diff {}
+
+/// One call's operands.
 struct Work<'a> {
-    gradient: &'a WeightGradient,
+    cut: &'a WeightGradient,
     plan: &'a Plan,
     geometry: &'a Geometry,
     bottom: &'a [f32],
     top_diff: &'a [f32],
-    sums: &'a Shared,
+}
+
+/// A block of weights: some channels of a group.
+struct Block {
+    group: usize,
+    /// The channels, counted in the group.
+    channels: Range<usize>,
 }
 
 impl Work<'_> {
-    /// The sums of one chunk of the images, for some channels of one group.
-    fn task(&self, chunk: usize, group: usize, block: usize) {
-        let geometry = self.geometry;
-        let channels = geometry.channels / geometry.groups;
-        let outputs = geometry.outputs / geometry.groups;
-        let first = block * self.gradient.block;
-        let count = self.gradient.block.min(channels - first);
-        let rows = count * geometry.taps();
-        let place = (chunk * geometry.groups + group) * geometry.fan_in() + first * geometry.taps();
-        let sums = Sums { sums: self.sums, first: place * self.gradient.width, stride: self.gradient.width };
-        let output_plane = geometry.output_plane();
-        let (units, chunks) = (self.plan.units(), self.gradient.chunks);
-        let phase = &self.plan.phases[0];
-        let (mut pieces, mut runs) = LISTS.take();
-        for (number, task) in self.plan.tasks_of(units * chunk / chunks..units * (chunk + 1) / chunks).enumerate() {
-            with_scratch(|scratch| {
-                let channel = group * channels + first;
-                let (source, image) =
-                    arranged(self.plan, &task, self.bottom, geometry.channels, channel..channel + count, |len| {
-                        scratch.take(len)
-                    });
-                let result_image = geometry.outputs * output_plane;
-                self.plan.pieces(phase, &task, image, result_image, &mut pieces);
-                runs.clear();
-                runs.extend(pieces.iter().map(|piece| Run { start: piece.source, len: piece.len }));
-                let rows = Rows {
-                    values: source,
-                    offsets: Offsets::Listed(&phase.offsets[..rows]),
-                    step: 1,
-                    depth: Depth::Runs(&runs),
-                };
-                let top = (task.images.start * geometry.outputs + group * outputs) * output_plane;
-                let columns = Transposed {
-                    values: &self.top_diff[top..],
-                    plane: output_plane,
-                    columns: outputs,
-                    pieces: &pieces,
-                };
-                let accumulate = number > 0;
-                multiply(self.gradient.kernel, &rows, &columns, &sums, Epilogue { bias: None, accumulate });
-            });
+    fn block(&self, piece: usize) -> Block {
+        let (group, block) = (piece / self.cut.blocks, piece % self.cut.blocks);
+        let channels = self.geometry.channels / self.geometry.groups;
+        let first = block * self.cut.channels;
+        Block { group, channels: first..channels.min(first + self.cut.channels) }
+    }
+
+    /// Sums up one chunk of the images for one block, into a row per weight.
+    fn sum(&self, piece: usize, chunk: usize, sums: &mut [f32]) {
+        let block = self.block(piece);
+        let (units, chunks) = (self.plan.units(), self.cut.chunks);
+        let sums = Sums { address: sums.as_mut_ptr(), len: sums.len(), stride: self.cut.width };
+        let (mut pieces, mut positions) = LISTS.take();
+        let tasks = self.plan.tasks_of(units * chunk / chunks..units * (chunk + 1) / chunks);
+        for (number, task) in tasks.enumerate() {
+            self.sum_task(&block, &task, number > 0, &sums, (&mut pieces, &mut positions));
         }
-        LISTS.set((pieces, runs));
+        LISTS.set((pieces, positions));
+    }
+
+    fn sum_task(
+        &self,
+        block: &Block,
+        task: &Task,
+        accumulate: bool,
+        sums: &Sums,
+        (pieces, positions): (&mut Vec<Piece>, &mut Vec<u32>),
+    ) {
+        let Geometry { outputs, channels, groups, .. } = *self.geometry;
+        let (plane, phase) = (self.geometry.output_plane(), &self.plan.phases[0]);
+        let first = block.group * (channels / groups);
+        let of_all = first + block.channels.start..first + block.channels.end;
+        with_scratch(|scratch| {
+            let kernel = self.cut.kernel;
+            let (source, image) = arranged(kernel, self.plan, task, self.bottom, channels, of_all, scratch);
+            self.plan.pieces(phase, task, image, outputs * plane, pieces);
+            positions.clear();
+            for piece in &*pieces {
+                positions.extend((piece.source..piece.source + piece.len).map(|position| position as u32));
+            }
+            let rows = Rows {
+                values: source,
+                offsets: Offsets::Listed(&phase.offsets[..block.channels.len() * phase.taps.len()]),
+                step: 1,
+                depth: Depth::Listed(positions),
+            };
+            let top = (task.images.start * outputs + block.group * (outputs / groups)) * plane;
+            let columns = Transposed { values: &self.top_diff[top..], plane, columns: outputs / groups, pieces };
+            multiply(kernel, &rows, &columns, sums, Epilogue { bias: None, accumulate });
+        });
+    }
+
+    /// Adds the sums of all chunks of a block to the gradient, in squares that are turned on the way.
+    fn add(&self, piece: usize, sums: &[f32], diff: &Diff) {
+        let block = self.block(piece);
+        let (outputs, taps) = (self.geometry.outputs / self.geometry.groups, self.geometry.taps());
+        let fan_in = self.geometry.fan_in();
+        let rows = block.channels.len() * taps;
+        let first = block.group * outputs * fan_in + block.channels.start * taps;
+        for lane in (0..outputs).step_by(MAX_LANES) {
+            for row in (0..rows).step_by(MAX_LANES) {
+                let square = self.square(sums, row..rows.min(row + MAX_LANES), lane);
+                for output in lane..outputs.min(lane + MAX_LANES) {
+                    let place = first + output * fan_in + row;
+                    let count = MAX_LANES.min(rows - row);
+                    assert!(place + count <= diff.len, "weights outside their memory");
+                    // SAFETY: just checked; the weights of the block's channels are this piece's own.
+                    let diff = unsafe { std::slice::from_raw_parts_mut(diff.address.add(place), count) };
+                    diff.iter_mut().zip(&square).for_each(|(diff, row)| *diff += row[output - lane]);
+                }
+            }
+        }
+    }
+
+    /// The sums of some rows for the outputs from `lane` on, added over the chunks.
+    fn square(&self, sums: &[f32], rows: Range<usize>, lane: usize) -> [[f32; MAX_LANES]; MAX_LANES] {
+        let width = self.cut.width;
+        let lanes = MAX_LANES.min(width - lane);
+        let mut square = [[0.0f32; MAX_LANES]; MAX_LANES];
+        for chunk in sums.chunks_exact(sums.len() / self.cut.chunks) {
+            for (values, row) in square.iter_mut().zip(rows.clone()) {
+                let sums = &chunk[row * width + lane..][..lanes];
+                values.iter_mut().zip(sums).for_each(|(value, sum)| *value += sum);
+            }
+        }
+        square
     }
 }
 
@@ -188,7 +233,7 @@ impl Columns for Transposed<'_> {
         columns: Range<usize>,
         width: usize,
         space: &'s mut [f32],
-    ) -> &'s [f32] {
+    ) -> Panel<'s> {
         let mut rest = self.pieces;
         while let Some((first, next)) = rest.split_first() {
             // Results often lie side by side where sources do not.
@@ -216,22 +261,25 @@ impl Columns for Transposed<'_> {
                 unsafe { (kernel.transpose)(&transpose) };
             }
         }
-        space
+        Panel::Packed(space)
     }
 }
 
-/// The sums of a task, padded to whole vectors: every tile goes straight into place.
-struct Sums<'a> {
-    sums: &'a Shared,
-    first: usize,
+/// The sums of a block: rows padded to whole vectors, so that every tile has its place.
+struct Sums {
+    address: *mut f32,
+    len: usize,
     stride: usize,
 }
 
-impl Output for Sums<'_> {
-    fn place(&self, rows: Range<usize>, columns: Range<usize>, _width: usize) -> Option<Place> {
-        let offset = self.first + rows.start * self.stride + columns.start;
-        // SAFETY: the sums hold every row of every chunk, group and block, each `stride` values long.
-        let address = unsafe { self.sums.0.add(offset) };
+// SAFETY: the sums are one task's own.
+unsafe impl Sync for Sums {}
+
+impl Output for Sums {
+    fn place(&self, rows: Range<usize>, columns: Range<usize>, width: usize) -> Option<Place> {
+        assert!((rows.end - 1) * self.stride + columns.start + width <= self.len, "sums outside their memory");
+        // SAFETY: just checked.
+        let address = unsafe { self.address.add(rows.start * self.stride + columns.start) };
         Some(Place { address, stride: self.stride })
     }
 

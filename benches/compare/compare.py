@@ -248,7 +248,11 @@ def main():
     results, description = {}, machine(arguments)
     with tempfile.TemporaryDirectory() as folder:
         for name in arguments.nets.split(","):
-            results[name] = measure(arguments, Path(folder), name)
+            try:
+                results[name] = measure(arguments, Path(folder), name)
+            except KeyboardInterrupt:
+                print("interrupted: the tables have the nets that were done", file=sys.stderr)
+                break
             for runner in results[name].values():
                 if isinstance(runner, Torch):
                     runner.stop()

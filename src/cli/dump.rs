@@ -57,6 +57,7 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some(weights) = &args.weights {
         model::load(&mut net, weights)?;
     }
+    net.every_layer = true;
     let inputs = args.inputs.as_deref().map_or_else(|| Ok(Vec::new()), read_arrays)?;
     set(&mut net, &inputs, "data:", Blob::data)?;
     net.forward()?;

@@ -13,13 +13,14 @@
 
 use crate::{
     error::{Error, Result},
-    layers::{Io, Layer, Setup},
+    layers::{Absorbed, Follower, Io, Layer, Setup},
     ops::{
-        batch_norm,
+        batch_norm::{self, Epilogue, Normalization, Operands, Source},
         broadcast::{Spans, Sums},
+        elementwise,
     },
     proto::{BatchNormParameter, FillerParameter, LayerParameter, Phase},
-    tensor::{Buffer, Shape},
+    tensor::{Blob, Buffer, Shape},
 };
 
 /// The layer; see the module's text.
@@ -33,6 +34,9 @@ pub struct BatchNorm {
     /// y of the last forward run: the layers behind may write over the top.
     kept: Buffer,
     sums: Sums,
+    /// Whether this layer does the work of a Scale behind it, and of a ReLU.
+    has_scale: bool,
+    has_relu: bool,
     /// The single value 1, which each batch adds to the weight.
     one: Buffer,
 }
@@ -51,8 +55,29 @@ impl BatchNorm {
             deviation: Buffer::default(),
             kept: Buffer::default(),
             sums: Sums::default(),
+            has_scale: false,
+            has_relu: false,
             one: Buffer::from(vec![1.0]),
         }))
+    }
+
+    fn normalization<'a>(&self, absorbed: Option<Absorbed<'a>>) -> Normalization<'a> {
+        let epilogue = absorbed.map(|Absorbed { parameters, .. }| Epilogue {
+            factors: parameters.first().map(Blob::data),
+            shifts: parameters.get(1).map(Blob::data),
+            is_relu: self.has_relu,
+        });
+        Normalization {
+            spans: self.spans,
+            source: if self.use_global_stats { Source::Given } else { Source::Batch },
+            epsilon: self.options.eps(),
+            epilogue: epilogue.unwrap_or_default(),
+        }
+    }
+
+    /// Whether backward needs what normalising gave.
+    fn keeps(&self, io: &Io<'_>) -> bool {
+        !self.use_global_stats || io.absorbed.is_some_and(|absorbed| absorbed.parameter_gradients.contains(&true))
     }
 
     /// Adds the batch's statistics to the moving sums.
@@ -94,10 +119,7 @@ impl Layer for BatchNorm {
         }
         self.mean.resize(channels);
         self.deviation.resize(channels);
-        if !self.use_global_stats {
-            self.kept.resize(self.spans.count());
-            self.sums.resize(channels);
-        }
+        self.sums.resize(channels);
         io.set_top_shape_like(0, 0)?;
         Ok(())
     }
@@ -108,27 +130,44 @@ impl Layer for BatchNorm {
             let weight = io.parameter(2).data();
             batch_norm::read_average(device, io.parameter(0).data(), weight, &self.mean);
             batch_norm::read_average(device, io.parameter(1).data(), weight, &self.deviation);
-        } else {
-            batch_norm::batch_statistics(device, self.spans, x, &self.mean, &self.deviation);
+        }
+        if self.keeps(io) {
+            self.kept.resize(self.spans.count());
+        }
+        let kept = self.keeps(io).then_some(&self.kept);
+        let normalization = self.normalization(io.absorbed);
+        batch_norm::forward(device, normalization, x, [&self.mean, &self.deviation], y, kept);
+        if !self.use_global_stats {
             self.move_averages(io);
         }
         batch_norm::deviate(device, self.options.eps(), &self.deviation);
-        let kept = (!self.use_global_stats).then_some(&self.kept);
-        batch_norm::normalize(device, self.spans, x, [&self.mean, &self.deviation], y, kept);
         Ok(())
     }
 
     fn backward(&mut self, io: &mut Io<'_>) -> Result<()> {
-        if !io.wants_bottom_gradient(0) {
-            return Ok(());
-        }
-        let (device, dx, dy) = (io.device(), io.bottom(0).diff(), io.top(0).diff());
-        if self.use_global_stats {
-            batch_norm::scale_back(device, self.spans, dy, &self.deviation, dx);
-        } else {
-            batch_norm::backward(device, self.spans, &self.kept, dy, &self.deviation, dx, &self.sums);
+        let (device, x, y) = (io.device(), io.bottom(0), io.top(0));
+        let normalized = self.keeps(io).then_some(&self.kept);
+        let of = Operands { dy: y.diff(), y: y.data(), normalized, deviation: &self.deviation };
+        let dx = io.wants_bottom_gradient(0).then(|| x.diff());
+        batch_norm::backward(device, self.normalization(io.absorbed), of, &self.sums, dx);
+        if let Some(Absorbed { parameters, parameter_gradients }) = io.absorbed {
+            let sums = [&self.sums.products, &self.sums.plain];
+            for ((parameter, sums), _) in
+                parameters.iter().zip(sums).zip(parameter_gradients).filter(|(_, wanted)| **wanted)
+            {
+                elementwise::add(device, sums, parameter.diff(), parameter.diff());
+            }
         }
         Ok(())
+    }
+
+    fn absorb(&mut self, follower: Follower) -> bool {
+        match follower {
+            Follower::Scale if !self.has_scale && !self.has_relu => self.has_scale = true,
+            Follower::Relu if !self.has_relu => self.has_relu = true,
+            _ => return false,
+        }
+        true
     }
 }
 

@@ -11,7 +11,7 @@
 
 use crate::{
     error::{Error, Result},
-    layers::{Io, Layer, Setup},
+    layers::{Follower, Io, Layer, Setup},
     ops::{
         elementwise,
         eltwise::{self, Winners},
@@ -25,6 +25,8 @@ pub struct Eltwise {
     coefficients: Vec<f32>,
     stable_gradient: bool,
     winners: Winners,
+    /// Whether this layer does the work of a ReLU behind it.
+    has_relu: bool,
 }
 
 impl Eltwise {
@@ -42,7 +44,13 @@ impl Eltwise {
             stable_gradient: options.stable_prod_grad(),
             coefficients: options.coeff,
             winners: Winners::default(),
+            has_relu: false,
         }))
+    }
+
+    /// SUM: the factors of the first two bottoms.
+    fn first_two(&self) -> [f32; 2] {
+        [self.coefficients[0], self.coefficients[1]]
     }
 
     fn product_gradient(&self, io: &Io<'_>, bottom: usize) {
@@ -96,7 +104,7 @@ impl Layer for Eltwise {
         let (device, a, b, y) = (io.device(), io.bottom(0).data(), io.bottom(1).data(), io.top(0).data());
         match self.operation {
             EltwiseOp::Prod => elementwise::multiply(device, a, b, y),
-            EltwiseOp::Sum => eltwise::weighted_sum(device, [self.coefficients[0], self.coefficients[1]], a, b, y),
+            EltwiseOp::Sum => eltwise::weighted_sum(device, self.first_two(), a, b, io.absorbed.is_some(), y),
             EltwiseOp::Max => eltwise::maximum(device, a, b, y, &mut self.winners),
         }
         for position in 2..io.bottoms.len() {
@@ -112,6 +120,12 @@ impl Layer for Eltwise {
 
     fn backward(&mut self, io: &mut Io<'_>) -> Result<()> {
         let (device, dy) = (io.device(), io.top(0).diff());
+        if self.operation == EltwiseOp::Sum && io.bottoms.len() == 2 {
+            let y = io.absorbed.is_some().then(|| io.top(0).data());
+            let dx = [0, 1].map(|position| io.wants_bottom_gradient(position).then(|| io.bottom(position).diff()));
+            eltwise::weighted_sum_backward(device, self.first_two(), y, dy, dx);
+            return Ok(());
+        }
         for position in (0..io.bottoms.len()).filter(|&position| io.wants_bottom_gradient(position)) {
             let dx = io.bottom(position).diff();
             match self.operation {
@@ -122,6 +136,15 @@ impl Layer for Eltwise {
             }
         }
         Ok(())
+    }
+
+    fn absorb(&mut self, follower: Follower) -> bool {
+        let takes = follower == Follower::Relu
+            && !self.has_relu
+            && self.operation == EltwiseOp::Sum
+            && self.coefficients.len() == 2;
+        self.has_relu |= takes;
+        takes
     }
 }
 

@@ -26,8 +26,6 @@ pub struct Lrn {
     region: NormRegion,
     /// s of the last forward pass.
     scale: Buffer,
-    /// Scratch memory of the backward pass across channels.
-    ratio: Buffer,
 }
 
 impl Lrn {
@@ -44,7 +42,7 @@ impl Lrn {
         let region = given.norm_region();
         let k = if region == NormRegion::WithinChannel { 1.0 } else { given.k() };
         let options = Normalization { size, alpha: given.alpha(), beta: given.beta(), k };
-        Ok(Box::new(Lrn { options, region, scale: Buffer::default(), ratio: Buffer::default() }))
+        Ok(Box::new(Lrn { options, region, scale: Buffer::default() }))
     }
 }
 
@@ -56,9 +54,6 @@ impl Layer for Lrn {
             return Err(Error::shape(format!("needs a bottom of 4 axes, N×C×H×W; it has shape {shape}")));
         }
         self.scale.resize(count);
-        if self.region == NormRegion::AcrossChannels {
-            self.ratio.resize(count);
-        }
         io.set_top_shape_like(0, 0)?;
         Ok(())
     }
@@ -78,9 +73,7 @@ impl Layer for Lrn {
         }
         let (device, x, y) = (io.device(), io.bottom(0), io.top(0));
         match self.region {
-            NormRegion::AcrossChannels => {
-                lrn::across_channels_backward(device, self.options, x, y, &self.scale, &self.ratio);
-            }
+            NormRegion::AcrossChannels => lrn::across_channels_backward(device, self.options, x, y, &self.scale),
             NormRegion::WithinChannel => lrn::within_channel_backward(device, self.options, x, y, &self.scale),
         }
         Ok(())

@@ -169,11 +169,41 @@ pub trait Layer: Send {
         Ok(())
     }
 
+    /// What the layer computes, if the layer in front of it may do its work: a net asks when this layer works in place.
+    fn as_follower(&self) -> Option<Follower> {
+        None
+    }
+
+    /// Takes over the work of the layer behind, which works in place, from now on; says whether it does. A run that is to do that
+    /// work has [`Io::absorbed`].
+    fn absorb(&mut self, follower: Follower) -> bool {
+        let _ = follower;
+        false
+    }
+
     /// Whether `force_backward` may ask for the gradient of this bottom (not of labels).
     fn allows_forced_gradient(&self, bottom: usize) -> bool {
         let _ = bottom;
         true
     }
+}
+
+/// What a layer computes value by value: the layer in front may do it in the same pass over memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Follower {
+    /// y = γ·x (+ β) for each channel; the parameters are γ and, perhaps, β.
+    Scale,
+    /// y = max(0, x).
+    Relu,
+}
+
+/// The work of layers behind that a layer does: theirs is none in this run.
+#[derive(Clone, Copy)]
+pub struct Absorbed<'a> {
+    /// The parameters of those layers.
+    pub parameters: &'a [Blob],
+    /// Which of them need their gradient.
+    pub parameter_gradients: &'a [bool],
 }
 
 /// What all layers of a net share.
@@ -278,6 +308,8 @@ pub struct Io<'a> {
     pub parameter_gradients: &'a [bool],
     /// What all layers of the net share.
     pub context: &'a Context,
+    /// The work of layers behind, where this layer does it in this run; see [`Layer::absorb`].
+    pub absorbed: Option<Absorbed<'a>>,
     /// Set when a top changed its shape; the net then reshapes the layers behind it.
     pub reshaped: bool,
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Error, Result},
-    layers::{Io, Layer},
+    layers::{Follower, Io, Layer},
     ops::activation::{self, Activation},
 };
 
@@ -43,5 +43,9 @@ impl Layer for Neuron {
         }
         activation::backward(io.device(), self.function, x.data(), y.data(), y.diff(), x.diff());
         Ok(())
+    }
+
+    fn as_follower(&self) -> Option<Follower> {
+        (self.function == Activation::Relu { negative_slope: 0.0 }).then_some(Follower::Relu)
     }
 }

@@ -13,7 +13,7 @@
 
 use crate::{
     error::Result,
-    layers::{Io, Layer, Setup, spans::Placement},
+    layers::{Follower, Io, Layer, Setup, spans::Placement},
     ops::{
         broadcast::{self, Spans, Sums},
         elementwise,
@@ -123,6 +123,10 @@ impl Layer for Scale {
             broadcast::affine(device, self.spans, dy, Some(factors(io).data()), None, io.bottom(0).diff());
         }
         Ok(())
+    }
+
+    fn as_follower(&self) -> Option<Follower> {
+        (self.placement.axis == 1 && self.placement.num_axes == 1).then_some(Follower::Scale)
     }
 }
 

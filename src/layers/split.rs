@@ -8,7 +8,11 @@ use crate::{
     layers::{Io, Layer},
     ops::elementwise,
     proto::LayerParameter,
+    tensor::Buffer,
 };
+
+/// Gradients that are added up in one pass over memory.
+const AT_ONCE: usize = 8;
 
 /// The layer; see the module's text.
 pub struct Split;
@@ -42,12 +46,11 @@ impl Layer for Split {
             return Ok(());
         }
         let (device, dx) = (io.device(), io.bottom(0).diff());
-        if io.tops.len() == 1 {
-            elementwise::copy(device, io.top(0).diff(), dx);
-            return Ok(());
-        }
-        elementwise::add(device, io.top(0).diff(), io.top(1).diff(), dx);
-        for top in 2..io.tops.len() {
+        // The first few at once: nearly always all there are.
+        let at_once = io.tops.len().min(AT_ONCE);
+        let terms: [&Buffer; AT_ONCE] = std::array::from_fn(|top| io.top(top.min(at_once - 1)).diff());
+        elementwise::add_all(device, &terms[..at_once], dx);
+        for top in at_once..io.tops.len() {
             elementwise::add(device, io.top(top).diff(), dx, dx);
         }
         Ok(())

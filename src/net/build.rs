@@ -3,8 +3,8 @@
 use log::info;
 
 use super::{
-    Net, Node, filter::filter, gradients, gradients::LayerFacts, graph::Graph, parameters::Parameters, place_of,
-    splits::insert_splits,
+    Net, Node, absorb::absorb, filter::filter, gradients, gradients::LayerFacts, graph::Graph, parameters::Parameters,
+    place_of, splits::insert_splits,
 };
 use crate::{
     error::{Error, Result},
@@ -107,6 +107,8 @@ impl Builder<'_> {
             parameters,
             loss_weights,
             runs_backward: false,
+            absorbed: 0,
+            is_absorbed: false,
         };
         let mut io = node_io(&node.bottoms, &node.tops, &node.parameters, &mut self.blobs, &self.context);
         node.layer.reshape(&mut io)?;
@@ -173,6 +175,7 @@ impl Builder<'_> {
         if message.force_backward() {
             force_backward(&mut nodes);
         }
+        absorb(&mut nodes);
         for &output in &graph.outputs {
             info!("This network produces output {}", graph.blobs[output]);
         }
@@ -186,6 +189,8 @@ impl Builder<'_> {
             parameters,
             context,
             debug_info: message.debug_info(),
+            every_layer: false,
+            absorbing: true,
             stale: false,
         }
     }
@@ -199,7 +204,17 @@ fn node_io<'a>(
     blobs: &'a mut [Blob],
     context: &'a Context,
 ) -> Io<'a> {
-    Io { blobs, bottoms, tops, parameters, bottom_gradients: &[], parameter_gradients: &[], context, reshaped: false }
+    Io {
+        blobs,
+        bottoms,
+        tops,
+        parameters,
+        bottom_gradients: &[],
+        parameter_gradients: &[],
+        context,
+        absorbed: None,
+        reshaped: false,
+    }
 }
 
 fn force_backward(nodes: &mut [Node]) {

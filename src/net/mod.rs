@@ -1,10 +1,11 @@
 //! Nets: the graph that a net file describes, and its runs forward and backward.
 //!
 //! `filter` picks the layers of a phase, `splits` gives every reader of a blob its own gradient, `graph` wires bottoms and
-//! tops, `build` sets the layers up, `gradients` finds what runs backward, `parameters` holds what is learned, `run` computes,
-//! `weights` carries trained values in and out, `state` what layers carry from batch to batch. `sharing` puts gradients into
-//! the same memory, `memory` and `work` count.
+//! tops, `build` sets the layers up, `absorb` joins layers that can share a pass over memory, `gradients` finds what runs
+//! backward, `parameters` holds what is learned, `run` computes, `weights` carries trained values in and out, `state` what layers
+//! carry from batch to batch. `sharing` puts gradients into the same memory, `memory` and `work` count.
 
+mod absorb;
 mod build;
 mod filter;
 mod gradients;
@@ -41,6 +42,11 @@ pub struct Net {
     context: Context,
     /// Log the mean magnitude of every blob and parameter as it is computed.
     pub debug_info: bool,
+    /// Run every layer by itself. Otherwise a layer may do the work of those behind it that work in place, and leave the gradient
+    /// of its top as it was before that work.
+    pub every_layer: bool,
+    /// Layers do the work that they absorbed in this pass; not while every layer's values are to be seen.
+    absorbing: bool,
     /// A shape changed since the layers were last reshaped.
     stale: bool,
 }
@@ -57,6 +63,10 @@ struct Node {
     runs_backward: bool,
     bottom_gradients: Vec<bool>,
     parameter_gradients: Vec<bool>,
+    /// How many layers behind this one have their work done by it.
+    absorbed: usize,
+    /// Whether a layer in front does this layer's work.
+    is_absorbed: bool,
 }
 
 impl Node {

@@ -5,8 +5,8 @@ use log::{error, info};
 use super::{Net, Node};
 use crate::{
     error::{Error, Result},
-    layers::{Context, Io},
-    ops::reduce,
+    layers::{Absorbed, Io, Layer},
+    ops::{elementwise, reduce},
     prototxt::number::stream,
     tensor::{Blob, Buffer, Shape},
 };
@@ -30,13 +30,17 @@ impl Net {
     /// # Errors
     /// As [`forward`](Net::forward).
     pub fn forward_layer(&mut self, index: usize) -> Result<f32> {
-        let node = &mut self.nodes[index];
-        if self.stale {
-            node.run(&mut self.blobs, &self.context, |layer, io| layer.reshape(io))?;
-            node.fill_loss_diffs(&self.blobs);
+        if index == 0 {
+            self.absorbing = !(self.debug_info || self.every_layer);
         }
-        self.stale |= node.run(&mut self.blobs, &self.context, |layer, io| layer.forward(io))?;
-        let loss = node.loss(&self.blobs);
+        if self.stale {
+            self.run(index, |layer, io| layer.reshape(io))?;
+            self.nodes[index].fill_loss_diffs(&self.blobs);
+        }
+        if !self.is_done(index) {
+            self.stale |= self.run(index, |layer, io| layer.forward(io))?;
+        }
+        let loss = self.nodes[index].loss(&self.blobs);
         if self.debug_info {
             self.log_forward(index);
         }
@@ -63,9 +67,8 @@ impl Net {
     /// # Errors
     /// As [`backward`](Net::backward).
     pub fn backward_layer(&mut self, index: usize) -> Result<()> {
-        let node = &mut self.nodes[index];
-        if node.runs_backward {
-            node.run(&mut self.blobs, &self.context, |layer, io| layer.backward(io))?;
+        if self.nodes[index].runs_backward && !self.is_done(index) {
+            self.run(index, |layer, io| layer.backward(io))?;
             if self.debug_info {
                 self.log_backward(index);
             }
@@ -73,9 +76,36 @@ impl Net {
         Ok(())
     }
 
+    /// Whether another layer does the work of the layer at this position.
+    pub(super) fn is_done(&self, index: usize) -> bool {
+        self.absorbing && self.nodes[index].is_absorbed
+    }
+
+    /// Runs a step of a layer; says whether a top changed its shape.
+    fn run(&mut self, index: usize, step: impl FnOnce(&mut dyn Layer, &mut Io<'_>) -> Result<()>) -> Result<bool> {
+        let (front, behind) = self.nodes.split_at_mut(index + 1);
+        let node = &mut front[index];
+        let absorbed = (self.absorbing && node.absorbed > 0).then(|| absorbed(&behind[..node.absorbed]));
+        let mut io = Io {
+            blobs: &mut self.blobs,
+            bottoms: &node.bottoms,
+            tops: &node.tops,
+            parameters: &node.parameters,
+            bottom_gradients: &node.bottom_gradients,
+            parameter_gradients: &node.parameter_gradients,
+            context: &self.context,
+            absorbed,
+            reshaped: false,
+        };
+        match step(node.layer.as_mut(), &mut io) {
+            Ok(()) => Ok(io.reshaped),
+            Err(error) => Err(error.at(&node.place)),
+        }
+    }
+
     /// Sets the gradients of all parameters to zero.
     pub fn clear_gradients(&self) {
-        self.parameters.diff().host_mut().fill(0.0);
+        elementwise::fill(self.context.device, 0.0, self.parameters.diff());
     }
 
     /// Gives an input blob (a top of an Input layer) another shape; the layers behind it follow at the next forward run.
@@ -140,30 +170,15 @@ impl Net {
     }
 }
 
-impl Node {
-    /// Runs a step of the layer; says whether a top changed its shape.
-    pub(super) fn run(
-        &mut self,
-        blobs: &mut [Blob],
-        context: &Context,
-        step: impl FnOnce(&mut dyn crate::layers::Layer, &mut Io<'_>) -> Result<()>,
-    ) -> Result<bool> {
-        let mut io = Io {
-            blobs,
-            bottoms: &self.bottoms,
-            tops: &self.tops,
-            parameters: &self.parameters,
-            bottom_gradients: &self.bottom_gradients,
-            parameter_gradients: &self.parameter_gradients,
-            context,
-            reshaped: false,
-        };
-        match step(self.layer.as_mut(), &mut io) {
-            Ok(()) => Ok(io.reshaped),
-            Err(error) => Err(error.at(&self.place)),
-        }
-    }
+/// The parameters of layers of which no more than one has any.
+fn absorbed(nodes: &[Node]) -> Absorbed<'_> {
+    let node = nodes.iter().find(|node| !node.parameters.is_empty());
+    let (parameters, parameter_gradients) =
+        node.map_or((&[][..], &[][..]), |node| (&node.parameters, &node.parameter_gradients));
+    Absorbed { parameters, parameter_gradients }
+}
 
+impl Node {
     /// The gradient of a loss is its weight; backward starts from it.
     pub(super) fn fill_loss_diffs(&self, blobs: &[Blob]) {
         for (&top, &weight) in self.tops.iter().zip(&self.loss_weights) {

@@ -26,15 +26,17 @@ pub struct LayerCost {
 }
 
 impl Net {
-    /// What the layer at this position costs at least, with the shapes of now.
+    /// What the layer at this position costs at least, with the shapes of now; nothing where another does its work.
     ///
     /// # Errors
     /// None: counting cannot fail.
     pub fn layer_cost(&mut self, layer: usize) -> Result<LayerCost> {
-        let node = &mut self.nodes[layer];
         let mut cost = LayerCost::default();
-        let runs_backward = node.runs_backward;
-        node.run(&mut self.blobs, &self.context, |layer, io| {
+        if self.is_done(layer) {
+            return Ok(cost);
+        }
+        let runs_backward = self.nodes[layer].runs_backward;
+        self.run(layer, |layer, io| {
             let work = layer.work(io);
             cost.forward = Cost { operations: work.forward, bytes: bytes(forward_values(io)) };
             if runs_backward {

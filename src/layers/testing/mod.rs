@@ -155,6 +155,7 @@ impl Trial {
             bottom_gradients: &self.bottom_gradients,
             parameter_gradients: &self.parameter_gradients,
             context: &self.context,
+            absorbed: None,
             reshaped: false,
         };
         call(self.layer.as_mut(), &mut io)

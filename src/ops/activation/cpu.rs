@@ -58,6 +58,12 @@ pub(super) fn backward(function: Activation, x: &Buffer, y: &Buffer, dy: &Buffer
     }
 }
 
+/// The gradient of a ReLU whose output is `y`.
+#[inline(always)]
+pub(crate) fn through_relu(dy: f32, y: f32) -> f32 {
+    dy * if y > 0.0 { 1.0 } else { 0.0 }
+}
+
 pub(super) fn swish_backward(beta: f32, y: &Buffer, sigmoid: &Buffer, dy: &Buffer, dx: &Buffer) {
     map3(y, sigmoid, dy, dx, move |y, sigmoid, dy| dy * (beta * y + sigmoid * (1.0 - beta * y)));
 }

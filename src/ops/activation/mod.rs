@@ -1,6 +1,6 @@
 //! Activation functions: y = f(x) value by value, and dx = dy · f'(x).
 
-mod cpu;
+pub(crate) mod cpu;
 
 use crate::tensor::{Buffer, Device};
 

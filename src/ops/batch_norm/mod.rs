@@ -6,15 +6,28 @@
 mod cpu;
 
 use crate::{
-    ops::broadcast::{Spans, Sums, sums},
+    ops::broadcast::{Spans, Sums},
     tensor::{Buffer, Device},
 };
 
-/// Mean and variance of every channel over the batch; the variance is the mean of (x − mean)².
-pub fn batch_statistics(device: Device, spans: Spans, x: &Buffer, mean: &Buffer, variance: &Buffer) {
-    match device {
-        Device::Cpu => cpu::batch_statistics(spans, &x.host(), &mut mean.host_mut(), &mut variance.host_mut()),
-    }
+/// Where mean and variance come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// From the batch: they are computed, and the gradient goes through them.
+    Batch,
+    /// They are given.
+    Given,
+}
+
+/// What follows the normalisation value by value, in the same pass over memory.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Epilogue<'a> {
+    /// γ of every channel: y = γ·x̂ + β.
+    pub factors: Option<&'a Buffer>,
+    /// β of every channel, 0 when not given.
+    pub shifts: Option<&'a Buffer>,
+    /// y = max(0, y) at last.
+    pub is_relu: bool,
 }
 
 /// average = fraction·average + weight·x: a sum in which older terms count less and less.
@@ -38,40 +51,66 @@ pub fn deviate(device: Device, epsilon: f32, variance: &Buffer) {
     }
 }
 
-/// y = (x − mean) / deviation, written to `kept` as well when that is given. `y` may be the memory of `x`.
-pub fn normalize(
+/// How a blob is normalised.
+#[derive(Debug, Clone, Copy)]
+pub struct Normalization<'a> {
+    /// Images, channels, and values of a channel.
+    pub spans: Spans,
+    /// Where mean and variance come from.
+    pub source: Source,
+    /// ε.
+    pub epsilon: f32,
+    /// What follows.
+    pub epilogue: Epilogue<'a>,
+}
+
+/// x̂ = (x − mean) / √(variance + ε), y = what the epilogue makes of it; x̂ is written to `kept` when that is given. The variance is
+/// the mean of (x − mean)². `y` may be the memory of `x`.
+pub fn forward(
     device: Device,
-    spans: Spans,
+    normalization: Normalization<'_>,
     x: &Buffer,
-    [mean, deviation]: [&Buffer; 2],
+    [mean, variance]: [&Buffer; 2],
     y: &Buffer,
     kept: Option<&Buffer>,
 ) {
     match device {
-        Device::Cpu => cpu::normalize(spans, x, [&mean.host(), &deviation.host()], y, kept),
+        Device::Cpu => {
+            cpu::forward(normalization, x, [&mut mean.host_mut(), &mut variance.host_mut()], y, kept);
+        }
     }
 }
 
-/// dx = dy / deviation: the gradient when mean and deviation do not depend on x. `dx` may be the memory of `dy`.
-pub fn scale_back(device: Device, spans: Spans, dy: &Buffer, deviation: &Buffer, dx: &Buffer) {
-    match device {
-        Device::Cpu => cpu::backward(spans, dy, None, &deviation.host(), dx),
-    }
+/// What the gradient of [`forward`] is computed from.
+#[derive(Debug, Clone, Copy)]
+pub struct Operands<'a> {
+    /// The output's gradient.
+    pub dy: &'a Buffer,
+    /// The output.
+    pub y: &'a Buffer,
+    /// x̂ as forward kept it: needed for [`Source::Batch`], and for the sums.
+    pub normalized: Option<&'a Buffer>,
+    /// √(variance + ε).
+    pub deviation: &'a Buffer,
 }
 
-/// dx = (dy − mean(dy) − mean(dy·y)·y) / deviation, means over the batch: the gradient through [`batch_statistics`]. `dx` may
-/// be the memory of `dy`; `scratch` holds the sums of every channel.
-pub fn backward(
-    device: Device,
-    spans: Spans,
-    y: &Buffer,
-    dy: &Buffer,
-    deviation: &Buffer,
-    dx: &Buffer,
-    scratch: &Sums,
-) {
-    sums(device, spans, dy, Some(y), scratch);
+/// The gradient of [`forward`]. With g the gradient behind the ReLU, Σ g and Σ g·x̂ of every channel go to `sums` when x̂ is
+/// given: those of β and γ. dx = γ·(g − mean(g) − mean(g·x̂)·x̂) / deviation, means over the batch; γ·g / deviation when the
+/// statistics were given. `dx` may be the memory of `dy`, or not be asked for.
+pub fn backward(device: Device, normalization: Normalization<'_>, of: Operands<'_>, sums: &Sums, dx: Option<&Buffer>) {
     match device {
-        Device::Cpu => cpu::backward(spans, dy, Some((y, scratch)), &deviation.host(), dx),
+        Device::Cpu => {
+            let epilogue = normalization.epilogue;
+            let y = epilogue.is_relu.then(|| of.y.host());
+            let (normalized, factors) = (of.normalized.map(Buffer::host), epilogue.factors.map(Buffer::host));
+            let of = cpu::Operands {
+                dy: of.dy,
+                y: y.as_deref(),
+                normalized: normalized.as_deref(),
+                deviation: &of.deviation.host(),
+                factors: factors.as_deref(),
+            };
+            cpu::backward(normalization, &of, sums, dx);
+        }
     }
 }

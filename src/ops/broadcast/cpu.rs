@@ -3,7 +3,7 @@
 //! Values are worked on in parallel by runs of `inner` values that share one value of the vector; sums in parallel by groups
 //! of vector values, each run in f32 and the runs added up in f64, always in the same order.
 
-use std::ops::Range;
+use std::{array::from_fn, ops::Range};
 
 use rayon::prelude::*;
 
@@ -35,6 +35,13 @@ impl Spans {
         }
     }
 
+    /// The place of a run.
+    #[inline(always)]
+    pub(crate) fn run(&self, outer: usize, place: usize) -> Range<usize> {
+        let start = (outer * self.dim + place) * self.inner;
+        start..start + self.inner
+    }
+
     /// Calls `work` for groups of vector values in parallel, each with its first value's place and its part of both results.
     pub(crate) fn for_groups(
         &self,
@@ -42,7 +49,7 @@ impl Spans {
         second: &mut [f32],
         work: impl Fn(usize, &mut [f32], &mut [f32]) + Sync,
     ) {
-        let group = (256 / self.inner.max(1)).clamp(1, GROUP);
+        let group = (512 / self.inner.max(1)).clamp(1, GROUP);
         let parts = first.par_chunks_mut(group).zip(second.par_chunks_mut(group)).enumerate();
         parts.for_each(|(index, (first, second))| {
             widest(
@@ -64,8 +71,7 @@ impl Spans {
         let mut totals = [[0.0; K]; GROUP];
         for outer in 0..self.outer {
             for (place, totals) in totals[..group].iter_mut().enumerate() {
-                let start = (outer * self.dim + begin + place) * self.inner;
-                let sums = sum(place, start..start + self.inner);
+                let sums = sum(place, self.run(outer, begin + place));
                 totals.iter_mut().zip(sums).for_each(|(total, sum)| *total += f64::from(sum));
             }
         }
@@ -116,7 +122,7 @@ pub(super) fn sums(spans: Spans, a: &Buffer, b: Option<&Buffer>, sums: &Sums) {
     spans.for_groups(&mut plain, &mut products, |begin, plain, products| {
         let both = |_, run: Range<usize>| match b {
             None => [total(&a[run], |a| a), 0.0],
-            Some(b) => [total(&a[run.clone()], |a| a), dot(&a[run.clone()], &b[run])],
+            Some(b) => [total(&a[run.clone()], |a| a), total_of([&a[run.clone()], &b[run]], |[a, b]| a * b)],
         };
         let totals = spans.totals(begin, plain.len(), both);
         for ((plain, product), total) in plain.iter_mut().zip(products).zip(totals) {
@@ -137,14 +143,19 @@ pub(crate) fn total(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     lanes.iter().sum::<f32>() + rest
 }
 
-/// Σ a·b.
+/// Σ f(values at the same place of all slices), which are of one length. Two sums in one loop would not become vector code.
 #[inline(always)]
-fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn total_of<const N: usize>(slices: [&[f32]; N], f: impl Fn([f32; N]) -> f32) -> f32 {
+    let count = slices[0].len();
+    let slices = slices.map(|slice| slice[..count].as_chunks::<LANES>());
     let mut lanes = [0.0f32; LANES];
-    let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest: f32 = a.remainder().iter().zip(b.remainder()).map(|(a, b)| a * b).sum();
-    for (a, b) in a.zip(b) {
-        lanes.iter_mut().zip(a.iter().zip(b)).for_each(|(lane, (a, b))| *lane += a * b);
+    for chunk in 0..count / LANES {
+        let chunks = slices.map(|slice| &slice.0[chunk]);
+        lanes = from_fn(|lane| lanes[lane] + f(from_fn(|slice| chunks[slice][lane])));
+    }
+    let mut rest = 0.0;
+    for place in 0..count % LANES {
+        rest += f(from_fn(|slice| slices[slice].1[place]));
     }
     lanes.iter().sum::<f32>() + rest
 }

@@ -42,6 +42,13 @@ pub fn add(device: Device, a: &Buffer, b: &Buffer, y: &Buffer) {
     }
 }
 
+/// y = the sum of all terms, added up from the first to the last; there is one at least. `y` may not be the memory of a term.
+pub fn add_all(device: Device, terms: &[&Buffer], y: &Buffer) {
+    match device {
+        Device::Cpu => cpu::add_all(terms, y),
+    }
+}
+
 /// y = a - b.
 pub fn subtract(device: Device, a: &Buffer, b: &Buffer, y: &Buffer) {
     match device {

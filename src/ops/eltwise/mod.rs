@@ -17,10 +17,24 @@ impl Winners {
     }
 }
 
-/// y = `factors[0]`·a + `factors[1]`·b.
-pub fn weighted_sum(device: Device, factors: [f32; 2], a: &Buffer, b: &Buffer, y: &Buffer) {
+/// y = `factors[0]`·a + `factors[1]`·b; with a ReLU behind it y = max(0, that).
+pub fn weighted_sum(device: Device, factors: [f32; 2], a: &Buffer, b: &Buffer, is_relu: bool, y: &Buffer) {
     match device {
-        Device::Cpu => cpu::weighted_sum(factors, a, b, y),
+        Device::Cpu => cpu::weighted_sum(factors, a, b, is_relu, y),
+    }
+}
+
+/// The gradient of [`weighted_sum`]: `dx[i]` = `factors[i]`·dy, with a ReLU behind the sum only where its `y` is above 0. The
+/// results are no one else's memory.
+pub fn weighted_sum_backward(
+    device: Device,
+    factors: [f32; 2],
+    y: Option<&Buffer>,
+    dy: &Buffer,
+    dx: [Option<&Buffer>; 2],
+) {
+    match device {
+        Device::Cpu => cpu::weighted_sum_backward(factors, y, dy, dx),
     }
 }
 

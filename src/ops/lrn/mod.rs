@@ -27,17 +27,10 @@ pub fn across_channels_forward(device: Device, options: Normalization, x: &Blob,
     }
 }
 
-/// The gradient of [`across_channels_forward`], from `y`'s diff to `x`'s. `ratio` is scratch memory as large as `x`.
-pub fn across_channels_backward(
-    device: Device,
-    options: Normalization,
-    x: &Blob,
-    y: &Blob,
-    scale: &Buffer,
-    ratio: &Buffer,
-) {
+/// The gradient of [`across_channels_forward`], from `y`'s diff to `x`'s.
+pub fn across_channels_backward(device: Device, options: Normalization, x: &Blob, y: &Blob, scale: &Buffer) {
     match device {
-        Device::Cpu => cpu::across_channels_backward(options, x, y, scale, ratio),
+        Device::Cpu => cpu::across_channels_backward(options, x, y, scale),
     }
 }
 

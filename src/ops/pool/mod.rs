@@ -5,8 +5,9 @@
 //! zeros but what lies beyond it does not count at all.
 
 mod cpu;
-mod phases;
+mod layout;
 mod stochastic;
+mod windows;
 
 use crate::tensor::{Buffer, Device};
 

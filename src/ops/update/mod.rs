@@ -7,7 +7,10 @@
 
 mod cpu;
 
-use crate::tensor::{Buffer, Device};
+use crate::{
+    ops::elementwise::cpu::map,
+    tensor::{Buffer, Device},
+};
 
 /// How weight decay pulls on a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +125,7 @@ pub fn update(device: Device, rule: Rule, preparation: Preparation, parameters: 
 /// Multiplies all values by a factor (gradient clipping).
 pub fn scale(device: Device, buffer: &Buffer, factor: f32) {
     match device {
-        Device::Cpu => buffer.host_mut().iter_mut().for_each(|value| *value *= factor),
+        Device::Cpu => map(buffer, buffer, move |value| value * factor),
     }
 }
 

@@ -13,6 +13,9 @@ use super::{Axis, Geometry};
 /// Runs are whole vectors of this many values.
 pub(super) const LANES: usize = 16;
 
+/// A vector of a run takes about as long as this many outputs that are computed one by one.
+const OUTPUTS_OF_A_VECTOR: usize = 4;
+
 /// How planes are taken apart.
 #[derive(Clone, Copy)]
 pub(super) struct Layout {
@@ -33,7 +36,7 @@ impl Layout {
     pub(super) fn new(geometry: &Geometry) -> Option<Self> {
         let (rows, pitch) = (places(geometry.height), places(geometry.width));
         let layout = Layout { geometry: *geometry, rows, pitch };
-        let few = geometry.height.output * pitch < LANES;
+        let few = layout.outputs() / LANES * OUTPUTS_OF_A_VECTOR >= geometry.output_plane();
         let padding = layout.values().unwrap_or(usize::MAX) / 16 > geometry.input_plane().max(1024);
         (!few && !padding).then_some(layout)
     }

@@ -1,5 +1,7 @@
 //! Poolings of few windows, one plane at a time, window by window.
 
+use std::ops::Range;
+
 use super::{
     Geometry, Mask,
     layout::{extent, window},
@@ -41,15 +43,18 @@ pub(super) fn average_backward(geometry: &Geometry, dy: &[f32], dx: &mut [f32]) 
 
 /// Calls `work` with the places of each row of a window; with those of all rows at once where they lie one behind the other.
 #[inline(always)]
-fn for_rows(geometry: &Geometry, output: usize, mut work: impl FnMut(std::ops::Range<usize>)) {
+fn for_rows(geometry: &Geometry, output: usize, mut work: impl FnMut(Range<usize>)) {
     let Geometry { height, width, .. } = *geometry;
     let (rows, columns) = (window(height, output / width.output), window(width, output % width.output));
     // A window that begins behind the plane has none of its values.
-    if columns.start >= columns.end || rows.start >= rows.end {
-    } else if columns.len() == width.input {
-        work(rows.start * width.input..rows.end * width.input);
-    } else {
-        rows.for_each(|h| work(h * width.input + columns.start..h * width.input + columns.end));
+    if rows.is_empty() || columns.is_empty() {
+        return;
+    }
+    let (runs, length) =
+        if columns.len() == width.input { (1, rows.len() * width.input) } else { (rows.len(), columns.len()) };
+    for run in 0..runs {
+        let start = (rows.start + run) * width.input + columns.start;
+        work(start..start + length);
     }
 }
 

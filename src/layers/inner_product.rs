@@ -14,7 +14,10 @@
 use crate::{
     error::{Error, Result},
     layers::{Io, Layer, Setup, Work},
-    ops::gemm::{self, Gemm},
+    ops::{
+        elementwise,
+        gemm::{self, Gemm},
+    },
     proto::{InnerProductParameter, LayerParameter},
     tensor::Shape,
 };
@@ -101,7 +104,8 @@ impl Layer for InnerProduct {
         let (device, bottom, top) = (io.device(), io.bottom(0), io.top(0).diff());
         if io.wants_parameter_gradient(0) {
             let weights = io.parameter(0).diff();
-            let add = |m, n| Gemm { transpose_a: true, beta: 1.0, ..Gemm::new(m, n, self.count) };
+            let beta = if io.replaces_gradients { 0.0 } else { 1.0 };
+            let add = |m, n| Gemm { transpose_a: true, beta, ..Gemm::new(m, n, self.count) };
             if self.options.transpose() {
                 add(self.depth, self.outputs).run(device, bottom.data(), top, weights);
             } else {
@@ -109,7 +113,11 @@ impl Layer for InnerProduct {
             }
         }
         if self.options.bias_term() && io.wants_parameter_gradient(1) {
-            gemm::sum_rows(device, top, io.parameter(1).diff());
+            let bias = io.parameter(1).diff();
+            if io.replaces_gradients {
+                elementwise::fill(device, 0.0, bias);
+            }
+            gemm::sum_rows(device, top, bias);
         }
         if io.wants_bottom_gradient(0) {
             let transpose_b = self.options.transpose();
@@ -121,6 +129,10 @@ impl Layer for InnerProduct {
 
     fn work(&self, io: &Io<'_>) -> Work {
         Work::of_product(io, 0, 0, self.count * self.outputs * self.depth)
+    }
+
+    fn can_replace_gradients(&self) -> bool {
+        true
     }
 }
 

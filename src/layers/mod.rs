@@ -108,8 +108,8 @@ use crate::{
 /// One step of a net: computes tops from bottoms, and the gradients of bottoms and parameters from those of the tops.
 ///
 /// The net calls [`setup`](Layer::setup) once, [`reshape`](Layer::reshape) when an input's shape changed and before the first
-/// run, then [`forward`](Layer::forward) and [`backward`](Layer::backward). Backward *adds* to parameter gradients (they are
-/// cleared by the solver, and a shared parameter collects from several layers) and *overwrites* bottom gradients.
+/// run, then [`forward`](Layer::forward) and [`backward`](Layer::backward). Backward *adds* to parameter gradients (the net clears
+/// them, and a shared parameter collects from several layers) and *overwrites* bottom gradients.
 pub trait Layer: Send {
     /// Checks bottoms against options and makes the parameters, drawing initial values in Caffe's order.
     ///
@@ -178,6 +178,12 @@ pub trait Layer: Send {
     /// work has [`Io::absorbed`].
     fn absorb(&mut self, follower: Follower) -> bool {
         let _ = follower;
+        false
+    }
+
+    /// Whether backward heeds [`Io::replaces_gradients`]: for layers whose gradients are large enough that setting them to zero first
+    /// takes time.
+    fn can_replace_gradients(&self) -> bool {
         false
     }
 
@@ -310,6 +316,8 @@ pub struct Io<'a> {
     pub context: &'a Context,
     /// The work of layers behind, where this layer does it in this run; see [`Layer::absorb`].
     pub absorbed: Option<Absorbed<'a>>,
+    /// Whether backward is to write its parameters' gradients over what is there instead of adding to it; only for layers that can.
+    pub replaces_gradients: bool,
     /// Set when a top changed its shape; the net then reshapes the layers behind it.
     pub reshaped: bool,
 }

@@ -180,6 +180,7 @@ impl Builder<'_> {
             info!("This network produces output {}", graph.blobs[output]);
         }
         info!("Network initialization done.");
+        let old_gradients = vec![false; parameters.learnable().len()];
         Net {
             name: message.name().to_string(),
             nodes,
@@ -191,6 +192,7 @@ impl Builder<'_> {
             debug_info: message.debug_info(),
             every_layer: false,
             absorbing: true,
+            old_gradients,
             stale: false,
         }
     }
@@ -213,6 +215,7 @@ fn node_io<'a>(
         parameter_gradients: &[],
         context,
         absorbed: None,
+        replaces_gradients: false,
         reshaped: false,
     }
 }

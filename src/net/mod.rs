@@ -47,6 +47,8 @@ pub struct Net {
     pub every_layer: bool,
     /// Layers do the work that they absorbed in this pass; not while every layer's values are to be seen.
     absorbing: bool,
+    /// For each learnable parameter, whether its gradient is old: the next one takes its place.
+    old_gradients: Vec<bool>,
     /// A shape changed since the layers were last reshaped.
     stale: bool,
 }

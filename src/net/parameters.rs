@@ -61,6 +61,11 @@ impl Parameters {
         self.owners[self.by_layer[layer][position]] == (layer, position)
     }
 
+    /// The learnable that stands for the parameter at this position of a layer.
+    pub(super) fn id(&self, layer: usize, position: usize) -> usize {
+        self.by_layer[layer][position]
+    }
+
     /// Takes in the next layer's parameters.
     ///
     /// # Errors

@@ -68,10 +68,17 @@ impl Net {
     /// As [`backward`](Net::backward).
     pub fn backward_layer(&mut self, index: usize) -> Result<()> {
         if self.nodes[index].runs_backward && !self.is_done(index) {
-            self.run(index, |layer, io| layer.backward(io))?;
+            let replaces = self.make_way_for_gradients(index);
+            self.run(index, |layer, io| {
+                io.replaces_gradients = replaces;
+                layer.backward(io)
+            })?;
             if self.debug_info {
                 self.log_backward(index);
             }
+        }
+        if index == 0 {
+            self.clear_old_gradients();
         }
         Ok(())
     }
@@ -82,7 +89,11 @@ impl Net {
     }
 
     /// Runs a step of a layer; says whether a top changed its shape.
-    fn run(&mut self, index: usize, step: impl FnOnce(&mut dyn Layer, &mut Io<'_>) -> Result<()>) -> Result<bool> {
+    pub(super) fn run(
+        &mut self,
+        index: usize,
+        step: impl FnOnce(&mut dyn Layer, &mut Io<'_>) -> Result<()>,
+    ) -> Result<bool> {
         let (front, behind) = self.nodes.split_at_mut(index + 1);
         let node = &mut front[index];
         let absorbed = (self.absorbing && node.absorbed > 0).then(|| absorbed(&behind[..node.absorbed]));
@@ -95,6 +106,7 @@ impl Net {
             parameter_gradients: &node.parameter_gradients,
             context: &self.context,
             absorbed,
+            replaces_gradients: false,
             reshaped: false,
         };
         match step(node.layer.as_mut(), &mut io) {
@@ -104,8 +116,50 @@ impl Net {
     }
 
     /// Sets the gradients of all parameters to zero.
-    pub fn clear_gradients(&self) {
+    pub fn clear_gradients(&mut self) {
         elementwise::fill(self.context.device, 0.0, self.parameters.diff());
+        self.old_gradients.fill(false);
+    }
+
+    /// The same for a backward pass that follows: its gradients take the place of those that are there. Until it ends, gradients
+    /// mean nothing.
+    pub fn replace_gradients(&mut self) {
+        self.old_gradients.fill(true);
+    }
+
+    /// Sets to zero what no layer wrote in a pass whose gradients replace old ones.
+    fn clear_old_gradients(&mut self) {
+        for (learnable, is_old) in self.parameters.learnable().iter().zip(&mut self.old_gradients) {
+            if std::mem::take(is_old) {
+                elementwise::fill(self.context.device, 0.0, learnable.blob.diff());
+            }
+        }
+    }
+
+    /// Sets old gradients of a layer to zero, and of those whose work it does; says whether it is to write over them instead.
+    fn make_way_for_gradients(&mut self, index: usize) -> bool {
+        let absorbed = if self.absorbing { self.nodes[index].absorbed } else { 0 };
+        let replaces = absorbed == 0 && self.can_replace_gradients(index);
+        for (layer, node) in self.nodes.iter().enumerate().skip(index).take(1 + absorbed) {
+            for (position, parameter) in node.parameters.iter().enumerate() {
+                let is_old = &mut self.old_gradients[self.parameters.id(layer, position)];
+                if node.parameter_gradients[position] && std::mem::take(is_old) && !replaces {
+                    elementwise::fill(self.context.device, 0.0, parameter.diff());
+                }
+            }
+        }
+        replaces
+    }
+
+    /// Whether a layer can write over its gradients, and no other has added to them before.
+    fn can_replace_gradients(&self, index: usize) -> bool {
+        let node = &self.nodes[index];
+        let mut ids = (0..node.parameters.len()).map(|position| self.parameters.id(index, position));
+        let mut wanted = ids.clone().zip(&node.parameter_gradients).filter(|(_, wanted)| **wanted);
+        let first = ids.next();
+        node.layer.can_replace_gradients()
+            && wanted.all(|(id, _)| self.old_gradients[id])
+            && ids.all(|id| Some(id) != first)
     }
 
     /// Gives an input blob (a top of an Input layer) another shape; the layers behind it follow at the next forward run.
@@ -196,4 +250,47 @@ impl Node {
 
 fn mean_magnitude(buffer: &Buffer) -> f32 {
     reduce::absolute_sum(&buffer.host()) / buffer.len() as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{net::Net, prototxt::parse_net, rng::SharedRandom};
+
+    /// Two products that share their weights, one that has its own, and a parameter that no gradient reaches.
+    const NET: &str = r#"
+        layer { name: "data" type: "DummyData" top: "data" dummy_data_param {
+            shape { dim: 4 dim: 3 } data_filler { type: "gaussian" } } }
+        layer { name: "one" type: "InnerProduct" bottom: "data" top: "one" param { name: "w" } inner_product_param {
+            num_output: 3 weight_filler { type: "gaussian" } } }
+        layer { name: "two" type: "InnerProduct" bottom: "one" top: "two" param { name: "w" } inner_product_param {
+            num_output: 3 weight_filler { type: "gaussian" } } }
+        layer { name: "three" type: "InnerProduct" bottom: "two" top: "three" inner_product_param {
+            num_output: 2 weight_filler { type: "gaussian" } } }
+        layer { name: "factor" type: "Scale" bottom: "three" top: "factor" }
+        layer { name: "frozen" type: "InnerProduct" bottom: "factor" top: "frozen" param { lr_mult: 0 }
+            inner_product_param { num_output: 2 weight_filler { type: "gaussian" } } }
+        layer { name: "aside" type: "InnerProduct" bottom: "data" top: "aside" inner_product_param {
+            num_output: 2 weight_filler { type: "gaussian" } } }
+        layer { name: "loss" type: "Reduction" bottom: "frozen" top: "loss" loss_weight: 1
+            reduction_param { operation: SUMSQ } }
+    "#;
+
+    #[test]
+    fn gradients_that_replace_old_ones_are_those_added_to_zero() {
+        let gradients = |prepare: fn(&mut Net)| {
+            let message = parse_net(NET, "net").unwrap().message;
+            let mut net = Net::new(&message, "", SharedRandom::new(3)).unwrap();
+            net.parameters().diff().host_mut().fill(7.0);
+            prepare(&mut net);
+            // As many passes as an `iter_size` of 2 has.
+            for _ in 0..2 {
+                net.forward().unwrap();
+                net.backward().unwrap();
+            }
+            net.parameters().diff().host().to_vec()
+        };
+        let cleared = gradients(Net::clear_gradients);
+        assert!(cleared.iter().any(|&diff| diff != 0.0));
+        assert_eq!(gradients(Net::replace_gradients), cleared);
+    }
 }

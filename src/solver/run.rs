@@ -62,7 +62,7 @@ impl Solver {
     /// When a layer fails or the loss stops being a number.
     pub fn iterate(&mut self, start: usize) -> Result<f32> {
         self.announce_stage();
-        self.net.clear_gradients();
+        self.net.replace_gradients();
         let display = divides(self.parameter().display(), self.iteration);
         self.net.debug_info = display && self.parameter().debug_info();
         let passes = self.parameter().iter_size().max(1);

@@ -55,7 +55,7 @@ impl Passes {
         let mut update = Duration::ZERO;
         if let Subject::Solver(solver) = subject {
             let start = Instant::now();
-            solver.net().clear_gradients();
+            solver.net_mut().replace_gradients();
             update += start.elapsed();
         }
         let both = self.measure_net(subject.net())?;

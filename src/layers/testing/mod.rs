@@ -156,6 +156,7 @@ impl Trial {
             parameter_gradients: &self.parameter_gradients,
             context: &self.context,
             absorbed: None,
+            replaces_gradients: false,
             reshaped: false,
         };
         call(self.layer.as_mut(), &mut io)

@@ -42,7 +42,7 @@ pub(super) fn weighted_sum_backward(
                 widest(
                     #[inline(always)]
                     || match y {
-                        Some(y) => to_both([a, b], [dy, y], |[dy, y]| {
+                        Some(y) => to_both([a, b], [dy, y], move |[dy, y]| {
                             [first, second].map(|factor| factor * through_relu(dy, y))
                         }),
                         None => to_both([a, b], [dy, dy], move |[dy, _]| [first * dy, second * dy]),

@@ -105,6 +105,10 @@ class Caffe:
         self.whole += [time - data for time in passes(log)]
 
 
+class ModeFailed(Exception):
+    """A mode of PyTorch cannot run the net; what it printed says why."""
+
+
 class Torch:
     """PyTorch in one of its modes, in a process of its own: threads that wait for one mode's work do not disturb another's."""
 
@@ -118,7 +122,10 @@ class Torch:
 
     def round(self, count):
         print(count, file=self.process.stdin, flush=True)
-        self.whole += map(float, self.process.stdout.readline().split())
+        times = self.process.stdout.readline().split()
+        if not times:
+            raise ModeFailed
+        self.whole += map(float, times)
 
     def stop(self):
         self.process.stdin.close()
@@ -188,7 +195,10 @@ def measure(arguments, folder, name):
     solver.write_text(SOLVER % net)
     runners = {"rcaffe": Rcaffe(arguments.rcaffe, solver)}
     for mode in arguments.modes:
-        runners[mode] = Torch(net, (batch, *shape), mode)
+        try:
+            runners[mode] = Torch(net, (batch, *shape), mode)
+        except ModeFailed:
+            print(f"{name}: PyTorch {mode} failed and is left out", file=sys.stderr)
     if arguments.caffe:
         runners["caffe"] = Caffe(arguments.caffe, net, None)
         runners["caffe SkylakeX"] = Caffe(arguments.caffe, net, "SkylakeX")
@@ -206,8 +216,9 @@ def row(name, runners, modes, statistic):
     whole = {key: statistic(runner.whole) for key, runner in runners.items()}
     ours = whole["rcaffe"]
     cells = [name, f"{ours:.1f}"]
-    cells += [f"{whole[mode]:.1f}" for mode in modes]
-    cells.append(f"**{min(whole[mode] for mode in modes) / ours:.2f}×**" if modes else "")
+    cells += [f"{whole[mode]:.1f}" if mode in whole else "failed" for mode in modes]
+    torch_times = [whole[mode] for mode in modes if mode in whole]
+    cells.append(f"**{min(torch_times) / ours:.2f}×**" if torch_times else "")
     theirs = [value for key, value in whole.items() if key.startswith("caffe")]
     if theirs:
         both = statistic(runners["rcaffe"].both)

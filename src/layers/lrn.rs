@@ -159,6 +159,21 @@ mod tests {
         }
     }
 
+    /// Regression: the gradient across more channels than a task has values divided by zero.
+    #[test]
+    fn more_channels_than_a_task_has_values() {
+        let gradient = |channels: usize| {
+            let [x, y_diff] = [1, 2].map(|stream| values(40_000, stream)[..channels].to_vec());
+            let layer = layer(NormRegion::AcrossChannels, 5, 0.75);
+            let mut trial = Trial::of(&layer).bottom([1, channels, 1, 1], x).run().unwrap();
+            trial.set_top_diff(0, &y_diff);
+            trial.backward().unwrap();
+            trial.bottom_diff(0)
+        };
+        // All but the last few channels have the same neighbours in both.
+        assert_close(&gradient(40_000)[..95], &gradient(100)[..95]);
+    }
+
     #[test]
     fn an_even_size_is_refused() {
         let error = Lrn::new_layer(&layer(NormRegion::WithinChannel, 4, 0.75)).err().unwrap();

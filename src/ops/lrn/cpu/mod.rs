@@ -185,7 +185,7 @@ pub(super) fn across_channels_backward(options: Normalization, x: &Blob, y: &Blo
         return;
     }
     // Some places of all channels of an image are a task.
-    let places = (TASK / channels.max(1)).next_multiple_of(LANES).min(area);
+    let places = (TASK / channels.max(1)).max(1).next_multiple_of(LANES).min(area);
     let blocks = area.div_ceil(places);
     (0..images * blocks).into_par_iter().for_each(|task| {
         let (image, first) = (task / blocks, task % blocks * places);

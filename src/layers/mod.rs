@@ -41,6 +41,7 @@ mod infogain_loss;
 mod inner_product;
 mod input;
 mod interp;
+mod io;
 mod joints;
 mod log;
 mod loss;
@@ -69,6 +70,7 @@ mod reshape;
 mod rnn;
 mod roi_pooling;
 mod scale;
+mod setup;
 mod shuffle_channel;
 mod sigmoid;
 mod sigmoid_cross_entropy_loss;
@@ -92,17 +94,16 @@ mod upsample;
 mod window_data;
 mod work;
 
-use std::path::PathBuf;
-
+pub use io::{Absorbed, Io};
+pub use setup::{Context, Setup};
 pub use table::{ANY, Constructor, LayerType, TABLE, Tops, layer_type};
 pub use work::Work;
 
 use crate::{
     data::feed::Feed,
     error::{Error, Result},
-    proto::{BlobShape, FillerParameter, LayerParameter, LayerState, ParamSpec, Phase},
-    rng::{SharedRandom, fill},
-    tensor::{Blob, Device, MOST_VALUES, Room, Shape},
+    proto::{BlobShape, LayerState},
+    tensor::{MOST_VALUES, Shape},
 };
 
 /// One step of a net: computes tops from bottoms, and the gradients of bottoms and parameters from those of the tops.
@@ -201,218 +202,6 @@ pub enum Follower {
     Scale,
     /// y = max(0, x).
     Relu,
-}
-
-/// The work of layers behind that a layer does: theirs is none in this run.
-#[derive(Clone, Copy)]
-pub struct Absorbed<'a> {
-    /// The parameters of those layers.
-    pub parameters: &'a [Blob],
-    /// Which of them need their gradient.
-    pub parameter_gradients: &'a [bool],
-}
-
-/// What all layers of a net share.
-#[derive(Debug, Clone)]
-pub struct Context {
-    /// Where ops run.
-    pub device: Device,
-    /// TRAIN or TEST.
-    pub phase: Phase,
-    /// Caffe's one random engine, which fillers, dropout and data layers draw from.
-    pub random: SharedRandom,
-    /// The memory that the net may take.
-    pub room: Room,
-    /// The folder of the file that describes the net; relative paths that do not exist from here mean that folder.
-    pub base: Option<PathBuf>,
-}
-
-/// What a layer sees while it is set up.
-pub struct Setup<'a> {
-    /// The layer's message.
-    pub layer: &'a LayerParameter,
-    /// What all layers of the net share.
-    pub context: &'a Context,
-    /// The shapes of the bottoms.
-    pub bottoms: Vec<Shape>,
-    /// How many tops the layer has.
-    pub tops: usize,
-    parameters: Vec<Blob>,
-    specs: Vec<ParamSpec>,
-}
-
-impl<'a> Setup<'a> {
-    /// Begins the setup of a layer.
-    pub fn new(layer: &'a LayerParameter, context: &'a Context, bottoms: Vec<Shape>, tops: usize) -> Self {
-        Setup { layer, context, bottoms, tops, parameters: Vec::new(), specs: layer.param.clone() }
-    }
-
-    /// Makes the next parameter: from the message's `blobs` when it has any (Caffe then draws nothing), else by its filler.
-    /// `field` names the filler in messages, for example `convolution_param.weight_filler`.
-    ///
-    /// # Errors
-    /// When the filler does not exist or cannot fill this shape, the memory does not suffice, or the message's blob has another number of values.
-    pub fn add_parameter(&mut self, shape: Shape, filler: &FillerParameter, field: &str) -> Result<()> {
-        let index = self.parameters.len();
-        let room = self.context.room;
-        room.check(&shape).map_err(|why| Error::shape(format!("parameter {index} ({shape}): {why}")))?;
-        let blob = Blob::new(shape);
-        if self.layer.blobs.is_empty() {
-            fill(filler, blob.shape(), &mut blob.data().host_mut(), &mut self.context.random.lock(), field)?;
-        } else {
-            let values = self.layer.blobs.get(index).map(|blob| blob.data.as_slice()).unwrap_or_default();
-            if values.len() != blob.count() {
-                let message =
-                    format!("has {} values, the layer needs {} ({})", values.len(), blob.count(), blob.shape());
-                return Err(Error::config(format!("blobs[{index}]"), message));
-            }
-            blob.data().host_mut().copy_from_slice(values);
-        }
-        self.parameters.push(blob);
-        Ok(())
-    }
-
-    /// Declares that the parameter is moved by the layer itself: the solver leaves it alone (`lr_mult: 0`, `decay_mult: 0`).
-    ///
-    /// # Errors
-    /// When the net file gives it another `lr_mult`.
-    pub fn keep_from_solver(&mut self, index: usize) -> Result<()> {
-        let frozen = ParamSpec { lr_mult: Some(0.0), decay_mult: Some(0.0), ..ParamSpec::default() };
-        while self.specs.len() < index {
-            self.specs.push(ParamSpec::default());
-        }
-        match self.specs.get(index) {
-            None => self.specs.push(frozen),
-            Some(spec) if spec.lr_mult() == 0.0 => {}
-            Some(_) => {
-                let message = "must be 0: the layer moves this statistic itself, the solver must not";
-                return Err(Error::config(format!("param[{index}].lr_mult"), message));
-            }
-        }
-        Ok(())
-    }
-
-    /// The parameters made, and their specs.
-    pub fn finish(self) -> (Vec<Blob>, Vec<ParamSpec>) {
-        (self.parameters, self.specs)
-    }
-}
-
-/// A layer's view of the net while it reshapes or runs: its bottoms, tops and parameters by position.
-pub struct Io<'a> {
-    /// All blobs of the net.
-    pub blobs: &'a mut [Blob],
-    /// The layer's bottoms, as indices into `blobs`.
-    pub bottoms: &'a [usize],
-    /// The layer's tops, as indices into `blobs`.
-    pub tops: &'a [usize],
-    /// The layer's parameters.
-    pub parameters: &'a [Blob],
-    /// Which bottoms need their gradient.
-    pub bottom_gradients: &'a [bool],
-    /// Which parameters need their gradient.
-    pub parameter_gradients: &'a [bool],
-    /// What all layers of the net share.
-    pub context: &'a Context,
-    /// The work of layers behind, where this layer does it in this run; see [`Layer::absorb`].
-    pub absorbed: Option<Absorbed<'a>>,
-    /// Whether backward is to write its parameters' gradients over what is there instead of adding to it; only for layers that can.
-    pub replaces_gradients: bool,
-    /// Set when a top changed its shape; the net then reshapes the layers behind it.
-    pub reshaped: bool,
-}
-
-impl Io<'_> {
-    /// The bottom at this position.
-    pub fn bottom(&self, position: usize) -> &Blob {
-        &self.blobs[self.bottoms[position]]
-    }
-
-    /// The top at this position.
-    pub fn top(&self, position: usize) -> &Blob {
-        &self.blobs[self.tops[position]]
-    }
-
-    /// The parameter at this position.
-    pub fn parameter(&self, position: usize) -> &Blob {
-        &self.parameters[position]
-    }
-
-    /// Whether the gradient of this bottom is needed.
-    pub fn wants_bottom_gradient(&self, position: usize) -> bool {
-        self.bottom_gradients[position]
-    }
-
-    /// Whether the gradient of this parameter is needed.
-    pub fn wants_parameter_gradient(&self, position: usize) -> bool {
-        self.parameter_gradients[position]
-    }
-
-    /// Where ops run.
-    pub fn device(&self) -> Device {
-        self.context.device
-    }
-
-    /// TRAIN or TEST.
-    pub fn phase(&self) -> Phase {
-        self.context.phase
-    }
-
-    /// For layers that cannot overwrite what they read.
-    ///
-    /// # Errors
-    /// When a top is also a bottom.
-    pub fn refuse_in_place(&self) -> Result<()> {
-        if self.tops.iter().any(|top| self.bottoms.contains(top)) {
-            let message = "this layer does not work in place; give the top another name than the bottom";
-            return Err(Error::config("top", message));
-        }
-        Ok(())
-    }
-
-    /// Gives a top its shape.
-    ///
-    /// # Errors
-    /// When a blob of this shape cannot be.
-    pub fn set_top_shape(&mut self, position: usize, shape: &Shape) -> Result<()> {
-        let top = &mut self.blobs[self.tops[position]];
-        if top.shape() != shape {
-            self.context.room.check(shape).map_err(|why| Error::shape(format!("top {position} ({shape}): {why}")))?;
-            top.reshape(shape);
-            self.reshaped = true;
-        }
-        Ok(())
-    }
-
-    /// For layers that work in memory that grows with an option's value: checks that so many values have room.
-    ///
-    /// # Errors
-    /// When they have not; `field` names the option.
-    pub fn check_room(&self, dims: &[usize], field: &str) -> Result<()> {
-        self.context.room.check(&Shape::from(dims)).map_err(|why| Error::config(field, why))
-    }
-
-    /// Gives a top the shape of a bottom.
-    ///
-    /// # Errors
-    /// When a blob of this shape cannot be.
-    pub fn set_top_shape_like(&mut self, position: usize, bottom: usize) -> Result<()> {
-        let shape = self.bottom(bottom).shape().clone();
-        self.set_top_shape(position, &shape)
-    }
-
-    /// Makes the top's data the bottom's memory (Split, Flatten, Reshape): nothing is copied, forward has nothing to do.
-    /// The top's shape must be set first and hold as many values.
-    pub fn share_data(&mut self, top: usize, bottom: usize) {
-        let source = self.bottom(bottom).clone();
-        self.blobs[self.tops[top]].share_data(&source);
-    }
-
-    /// Makes the top's diff the bottom's memory.
-    pub fn share_diff(&mut self, top: usize, bottom: usize) {
-        let source = self.bottom(bottom).clone();
-        self.blobs[self.tops[top]].share_diff(&source);
-    }
 }
 
 /// A shape as an option gives it.

@@ -6,8 +6,9 @@ use rayon::prelude::*;
 
 use super::{
     Gemm,
-    core::{Columns, Depth, Epilogue, Offsets, Output, Place, Rows, multiply_by_rows},
+    core::multiply_by_rows,
     kernel::Kernel,
+    operands::{Columns, Depth, Epilogue, Offsets, Output, Place, Rows},
     pack::{Matrix, Packed},
     scratch::with_scratch,
 };

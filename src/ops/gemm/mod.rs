@@ -18,6 +18,7 @@ pub(crate) mod gather;
 pub(crate) mod kernel;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+pub(crate) mod operands;
 pub(crate) mod pack;
 mod portable;
 pub(crate) mod scratch;

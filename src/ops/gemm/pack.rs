@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use super::{
-    core::{Columns, Panel, panels},
+    core::panels,
     gather::{Gather, Segment, Transpose},
     kernel::Kernel,
+    operands::{Columns, Panel},
 };
 
 /// A matrix as the column operand: step `p` of the reduction, column `j` is `values[p · depth_stride + j · column_stride]`.

@@ -9,9 +9,10 @@ use super::{
     plan::{PhasePlan, Piece, Plan, TASKS, Task},
 };
 use crate::ops::gemm::{
-    core::{Columns, Depth, Epilogue, Offsets, Output, Panel, Place, Rows, multiply},
+    core::multiply,
     gather::{Gather, Segment},
     kernel::{Kernel, MAX_LANES, MAX_VECTORS},
+    operands::{Columns, Depth, Epilogue, Offsets, Output, Panel, Place, Rows},
     scratch::with_scratch,
 };
 

@@ -14,11 +14,15 @@ use super::{
     arrange::arranged,
     plan::{Piece, Plan, Task},
 };
-use crate::ops::gemm::{
-    core::{Columns, Depth, Epilogue, Offsets, Output, Panel, Place, Rows, multiply},
-    gather::Transpose,
-    kernel::{Kernel, MAX_LANES},
-    scratch::{Scratch, with_scratch},
+use crate::ops::{
+    disjoint::Disjoint,
+    gemm::{
+        core::multiply,
+        gather::Transpose,
+        kernel::{Kernel, MAX_LANES},
+        operands::{Columns, Depth, Epilogue, Offsets, Output, Panel, Place, Rows},
+        scratch::{Scratch, with_scratch},
+    },
 };
 
 /// Pieces of work there should be, for any machine's cores.
@@ -77,7 +81,7 @@ impl WeightGradient {
         let area = self.channels * geometry.taps() * self.width;
         let (pieces, chunks) = (geometry.groups * self.blocks, self.chunks);
         let mut sums = std::mem::take(&mut self.sums);
-        let diff = Diff { address: weights_diff.as_mut_ptr(), len: weights_diff.len() };
+        let diff = Disjoint::new(weights_diff);
         let work = Work { cut: self, plan, geometry, bottom, top_diff };
         if chunks == 1 {
             (0..pieces).into_par_iter().for_each(|piece| {
@@ -97,15 +101,6 @@ impl WeightGradient {
         self.sums = sums;
     }
 }
-
-/// The gradient that blocks are added to.
-struct Diff {
-    address: *mut f32,
-    len: usize,
-}
-
-// SAFETY: every block adds to the weights of its own channels.
-unsafe impl Sync for Diff {}
 
 /// One call's operands.
 struct Work<'a> {
@@ -177,7 +172,7 @@ impl Work<'_> {
     }
 
     /// Adds the sums of all chunks of a block to the gradient, in squares that are turned on the way.
-    fn add(&self, piece: usize, sums: &[f32], diff: &Diff) {
+    fn add(&self, piece: usize, sums: &[f32], diff: &Disjoint<'_>) {
         let block = self.block(piece);
         let (outputs, taps) = (self.geometry.outputs / self.geometry.groups, self.geometry.taps());
         let fan_in = self.geometry.fan_in();
@@ -189,9 +184,8 @@ impl Work<'_> {
                 for output in lane..outputs.min(lane + MAX_LANES) {
                     let place = first + output * fan_in + row;
                     let count = MAX_LANES.min(rows - row);
-                    assert!(place + count <= diff.len, "weights outside their memory");
-                    // SAFETY: just checked; the weights of the block's channels are this piece's own.
-                    let diff = unsafe { std::slice::from_raw_parts_mut(diff.address.add(place), count) };
+                    // SAFETY: the weights of the block's channels are this piece's own.
+                    let diff = unsafe { diff.range(place..place + count) };
                     diff.iter_mut().zip(&square).for_each(|(diff, row)| *diff += row[output - lane]);
                 }
             }

@@ -10,6 +10,7 @@ pub mod gflags;
 pub mod layers;
 mod model;
 pub mod output;
+pub mod schedule;
 mod signals;
 pub mod test;
 pub mod time;
@@ -57,6 +58,7 @@ enum Command {
     Data(data::Args),
     Dump(dump::Args),
     Layers(layers::Args),
+    Schedule(schedule::Args),
 }
 
 /// Runs the program with these arguments, the program's name first. Errors go to stderr as one line, `error: ...`.
@@ -116,6 +118,7 @@ fn run(line: &CommandLine, ignored: &[String]) -> Result<()> {
         Command::Data(args) => data::run(args),
         Command::Dump(args) => dump::run(args),
         Command::Layers(args) => layers::run(args),
+        Command::Schedule(args) => schedule::run(args),
     }
 }
 

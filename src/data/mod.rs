@@ -5,6 +5,7 @@
 
 pub mod batch;
 pub mod datasets;
+pub mod extent;
 pub mod feed;
 pub mod hdf5;
 pub mod image_list;

@@ -19,6 +19,7 @@ mod state;
 mod weights;
 mod work;
 
+pub(crate) use filter::filter;
 pub use memory::BlobMemory;
 pub use parameters::{Learnable, Parameters};
 pub use work::{Cost, LayerCost};

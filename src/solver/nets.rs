@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Result},
     net::Net,
     proto::{NetParameter, NetState, Phase, SolverParameter},
-    prototxt::read_net,
+    prototxt::{Document, read_net},
     rng::SharedRandom,
     snapshot::read_weights,
 };
@@ -24,12 +24,36 @@ pub(super) struct TestNet {
     pub batches: usize,
 }
 
+/// A net as a solver wants it, before it is built: its message, with the state it is to be built in, and its file.
+pub(crate) struct Description {
+    pub message: NetParameter,
+    pub file: String,
+}
+
+/// The net that a solver trains.
+///
+/// # Errors
+/// When the solver names none, or its file cannot be read.
+pub(crate) fn training_description(document: &Document<SolverParameter>) -> Result<Description> {
+    let sources = Sources::of(document);
+    let (source, inline) = train_source(&sources)?;
+    describe(&sources, source, inline, Phase::Train, document.message.train_state.as_ref())
+}
+
 /// Builds the training net, with the weights that `weights` names.
 pub(super) fn train_net(
     sources: &Sources<'_>,
     random: &SharedRandom,
     observers: &mut [Box<dyn Observer>],
 ) -> Result<Net> {
+    let (source, inline) = train_source(sources)?;
+    tell(observers, &Event::CreatingTrainNet(source));
+    let mut net = build(sources, source, inline, Phase::Train, sources.parameter.train_state.as_ref(), random)?;
+    load_weights(&mut net, sources, observers)?;
+    Ok(net)
+}
+
+fn train_source<'a>(sources: &Sources<'a>) -> Result<Listed<'a>> {
     let parameter = sources.parameter;
     let given: Vec<NetSource<'_>> = [
         parameter.train_net_param.as_ref().map(|_| NetSource::PhaseNetParam),
@@ -45,11 +69,7 @@ pub(super) fn train_net(
             if given.is_empty() { "name the net to train" } else { "only one of them may name the net to train" };
         return Err(sources.config("net", format!("{message}: one of net, net_param, train_net, train_net_param")));
     };
-    tell(observers, &Event::CreatingTrainNet(source));
-    let inline = parameter.train_net_param.as_ref().or(parameter.net_param.as_ref());
-    let mut net = build(sources, source, inline, Phase::Train, parameter.train_state.as_ref(), random)?;
-    load_weights(&mut net, sources, observers)?;
-    Ok(net)
+    Ok((source, parameter.train_net_param.as_ref().or(parameter.net_param.as_ref())))
 }
 
 /// Builds the test nets: first those of `test_net_param`, then those of `test_net`, then, from the training net's source, as
@@ -104,7 +124,6 @@ fn test_sources<'a>(sources: &Sources<'a>) -> Result<Vec<Listed<'a>>> {
     Ok(listed)
 }
 
-/// Reads a net and builds it in the state that its phase, its own `state` and the solver's state make together.
 fn build(
     sources: &Sources<'_>,
     source: NetSource<'_>,
@@ -113,6 +132,18 @@ fn build(
     state: Option<&NetState>,
     random: &SharedRandom,
 ) -> Result<Net> {
+    let Description { message, file } = describe(sources, source, inline, phase, state)?;
+    Net::new(&message, &file, random.clone())
+}
+
+/// Reads a net, to be built in the state that its phase, its own `state` and the solver's state make together.
+fn describe(
+    sources: &Sources<'_>,
+    source: NetSource<'_>,
+    inline: Option<&NetParameter>,
+    phase: Phase,
+    state: Option<&NetState>,
+) -> Result<Description> {
     let (mut message, file) = match (source, inline) {
         (NetSource::Net(name) | NetSource::PhaseNet(name), _) => {
             let document = read_net(&resolve(name, sources.base)).map_err(|error| {
@@ -129,7 +160,7 @@ fn build(
         merge(&mut merged, state);
     }
     message.state = Some(merged);
-    Net::new(&message, &file, random.clone())
+    Ok(Description { message, file })
 }
 
 fn merge(into: &mut NetState, from: &NetState) {

@@ -4,6 +4,7 @@
 //! bit, so each function keeps the C++ types of the place it names, fused multiply-adds included.
 
 mod caffe;
+mod cycles;
 mod cyclical;
 mod forks;
 mod momentum;
@@ -15,6 +16,7 @@ mod restarts;
 mod scale_fn;
 mod stages;
 
+pub use cycles::Cycle;
 use cyclical::Amplitude;
 pub use plateau::Plateau;
 use ramps::Ramp;

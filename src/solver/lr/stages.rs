@@ -218,6 +218,11 @@ impl LearningRate {
         self.stages[stage].end
     }
 
+    /// What a stage computes its rates from.
+    pub(super) fn settings_of(&self, stage: usize) -> &Settings {
+        &self.stages[stage].settings
+    }
+
     fn stage(&self, iteration: usize) -> &Stage {
         &self.stages[self.stage_at(iteration)]
     }

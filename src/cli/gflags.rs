@@ -62,7 +62,7 @@ pub fn translate(args: Vec<OsString>, root: &Command) -> Translated {
             None => (&caffe, true),
         };
         match flag.find(flags) {
-            None => out.unknown.push(flag.unknown(&arg, root)),
+            None => out.unknown.push(flag.unknown()),
             Some((name, kind, on)) => {
                 let value = match (kind, flag.value) {
                     (Kind::Value, None) => args.next(),
@@ -92,7 +92,7 @@ struct Output {
 
 impl Output {
     fn add(&mut self, name: String, kind: Kind, on: bool, value: Option<OsString>) {
-        let flag = format!("--{name}");
+        let flag = if name.starts_with('-') { name } else { format!("--{name}") };
         let truth = value.as_ref().map_or(Some(on), truth);
         match (kind, truth) {
             (Kind::Switch, Some(true)) => self.push(flag, None),
@@ -142,6 +142,10 @@ impl<'a> Flag<'a> {
         if let Some(&kind) = kinds.get(&self.name) {
             return Some((self.name.clone(), kind, true));
         }
+        let short = format!("-{}", self.name);
+        if let Some(&kind) = kinds.get(&short).filter(|_| self.dashes == 1) {
+            return Some((short, kind, true));
+        }
         let name = self.name.strip_prefix("no")?;
         let name = name.strip_prefix('-').unwrap_or(name);
         match kinds.get(name) {
@@ -150,13 +154,11 @@ impl<'a> Flag<'a> {
         }
     }
 
-    /// A flag of no command: `-help` and its relatives, a short flag, or a typo, which clap shall see as a long flag so
-    /// that it can suggest the right one.
-    fn unknown(&self, arg: &OsString, root: &Command) -> OsString {
-        let short = |letter: char| root.get_arguments().any(|flag| flag.get_short() == Some(letter));
+    /// A flag of no command: `-help` and its relatives, or a typo, which clap shall see as a long flag so that it can suggest the
+    /// right one.
+    fn unknown(&self) -> OsString {
         match self.name.as_str() {
             "helpshort" | "helpfull" => "--help".into(),
-            name if self.dashes == 1 && name.chars().count() == 1 && name.chars().all(short) => arg.clone(),
             name => match self.value {
                 Some(value) => format!("--{name}={value}").into(),
                 None => format!("--{name}").into(),
@@ -180,7 +182,7 @@ fn command_of<'a>(args: &[OsString], all: &HashMap<String, Kind>, root: &'a Comm
     None
 }
 
-/// The long flags of the program itself and of the commands wanted, with their commands below.
+/// The flags of the program itself and of the commands wanted, with their commands below: long ones by name, short ones with their dash.
 fn kinds(root: &Command, wanted: &dyn Fn(&str) -> bool) -> HashMap<String, Kind> {
     let mut found = HashMap::new();
     collect(root, &mut found);
@@ -194,7 +196,6 @@ fn kinds(root: &Command, wanted: &dyn Fn(&str) -> bool) -> HashMap<String, Kind>
 
 fn collect(command: &Command, found: &mut HashMap<String, Kind>) {
     for flag in command.get_arguments() {
-        let Some(name) = flag.get_long() else { continue };
         let kind = match flag.get_action() {
             ArgAction::Set | ArgAction::Append => match flag.get_num_args() {
                 Some(range) if range.min_values() == 0 => Kind::Bool,
@@ -202,7 +203,8 @@ fn collect(command: &Command, found: &mut HashMap<String, Kind>) {
             },
             _ => Kind::Switch,
         };
-        found.insert(name.replace('_', "-"), kind);
+        found.extend(flag.get_long().map(|name| (name.replace('_', "-"), kind)));
+        found.extend(flag.get_short().map(|letter| (format!("-{letter}"), kind)));
     }
 }
 
@@ -278,6 +280,11 @@ mod tests {
         assert_eq!(args("rcaffe train -sovler x"), "rcaffe train --sovler x");
         assert_eq!(args("rcaffe train -q -h"), "rcaffe train -q -h");
         assert_eq!(args("rcaffe -helpfull"), "rcaffe --help");
+    }
+
+    #[test]
+    fn short_flags_of_a_command_keep_their_value() {
+        assert_eq!(args("rcaffe parse-log -o folder a.log"), "rcaffe parse-log a.log -o=folder");
     }
 
     #[test]

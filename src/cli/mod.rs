@@ -10,6 +10,7 @@ pub mod gflags;
 pub mod layers;
 mod model;
 pub mod output;
+pub mod parse_log;
 pub mod schedule;
 mod signals;
 pub mod test;
@@ -59,6 +60,7 @@ enum Command {
     Dump(dump::Args),
     Layers(layers::Args),
     Schedule(schedule::Args),
+    ParseLog(parse_log::Args),
 }
 
 /// Runs the program with these arguments, the program's name first. Errors go to stderr as one line, `error: ...`.
@@ -119,6 +121,7 @@ fn run(line: &CommandLine, ignored: &[String]) -> Result<()> {
         Command::Dump(args) => dump::run(args),
         Command::Layers(args) => layers::run(args),
         Command::Schedule(args) => schedule::run(args),
+        Command::ParseLog(args) => parse_log::run(args),
     }
 }
 

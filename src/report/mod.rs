@@ -1,8 +1,10 @@
-//! What a run shows: Caffe's log lines and numbers, the logger that prints them, the progress bar.
+//! What a run shows: Caffe's log lines and numbers, the logger that prints them, the progress bar. And what it showed: [`runs`] reads
+//! logs and metrics files.
 
 mod caffe_log;
 pub mod glog;
 pub mod lines;
 pub mod progress;
+pub mod runs;
 
 pub use caffe_log::CaffeLog;

@@ -12,6 +12,7 @@ mod golden;
 mod interruption;
 mod program;
 mod resume;
+mod runs;
 mod schedules;
 mod snapshots;
 mod traces;

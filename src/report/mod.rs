@@ -1,7 +1,8 @@
 //! What a run shows: Caffe's log lines and numbers, the logger that prints them, the progress bar. And what it showed: [`runs`] reads
-//! logs and metrics files.
+//! logs and metrics files, [`chart`] draws them.
 
 mod caffe_log;
+pub mod chart;
 pub mod glog;
 pub mod lines;
 pub mod progress;

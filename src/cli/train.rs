@@ -16,6 +16,7 @@ use crate::{
     report::{
         CaffeLog, glog,
         lines::{self, tool},
+        metrics::Metrics,
         progress::Progress,
     },
     snapshot::read_state,
@@ -45,6 +46,12 @@ pub struct Args {
     /// File for a copy of the log [default: the solver's snapshot_prefix with .log]
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
+    /// File for the numbers of every iteration and test, .csv or .jsonl; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Vec<PathBuf>,
+    /// Folder for TensorBoard's event files, with the same numbers
+    #[arg(long, value_name = "DIR")]
+    pub tensorboard: Option<PathBuf>,
     /// Train on, as Caffe does, when the loss or a gradient is not finite [default: stop with an error]
     #[arg(long)]
     pub keep_going: bool,
@@ -70,7 +77,8 @@ Examples:
   rcaffe train --solver solvers/cifar10_triangular2.prototxt
   rcaffe train --solver solver.prototxt --snapshot net_iter_5000.solverstate
   rcaffe train --solver stage1.prototxt --solver stage2.prototxt --solver stage3.prototxt
-  rcaffe train --solver solver.prototxt --weights pretrained.caffemodel";
+  rcaffe train --solver solver.prototxt --weights pretrained.caffemodel
+  rcaffe train --solver solver.prototxt --metrics runs/net.csv --tensorboard runs/net";
 
 /// Runs the command.
 ///
@@ -121,7 +129,8 @@ fn solver(args: &Args, document: Document<SolverParameter>, carried: Option<Carr
     device::choose(args.gpu.as_deref(), Some(&document.message))?;
     let display = document.message.display().max(0) as usize;
     let file = document.file.clone();
-    let observers: Vec<Box<dyn Observer>> = vec![Box::new(CaffeLog { display }), Box::new(Progress::new())];
+    let mut observers: Vec<Box<dyn Observer>> = vec![Box::new(CaffeLog { display }), Box::new(Progress::new())];
+    observers.extend(metrics(args, &document)?);
     let mut solver = Solver::new(document, observers)?;
     if args.keep_going {
         solver.keep_going();
@@ -130,6 +139,21 @@ fn solver(args: &Args, document: Document<SolverParameter>, carried: Option<Carr
         solver.take_over(carried, &file)?;
     }
     Ok(solver)
+}
+
+/// The metrics files that the flags name.
+fn metrics(args: &Args, document: &Document<SolverParameter>) -> Result<Option<Box<dyn Observer>>> {
+    if args.metrics.is_empty() && args.tensorboard.is_none() {
+        return Ok(None);
+    }
+    let mut metrics = Metrics::new(document)?;
+    for path in &args.metrics {
+        metrics = metrics.file(path)?;
+    }
+    if let Some(folder) = &args.tensorboard {
+        metrics = metrics.tensorboard(folder)?;
+    }
+    Ok(Some(Box::new(metrics)))
 }
 
 /// The solvers to run. Where there are several, what can be wrong in any of them is found before the first one runs, and those

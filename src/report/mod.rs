@@ -5,6 +5,7 @@ mod caffe_log;
 pub mod chart;
 pub mod glog;
 pub mod lines;
+pub mod metrics;
 pub mod progress;
 pub mod runs;
 

@@ -56,6 +56,14 @@ impl Drop for Staged {
     }
 }
 
+/// Writes a file such that, whatever interrupts this, it is as it was or as it shall be.
+///
+/// # Errors
+/// When the folder cannot be written to or the disk is full.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    Staged::write(path, bytes)?.commit()
+}
+
 /// Puts weights and the state that names them in their places such that, whatever interrupts this, a state never stands beside
 /// weights that it was not written with: an old state goes first, the new one comes last.
 ///
@@ -116,30 +124,26 @@ fn remove_leftovers(path: &Path) {
 mod tests {
     use super::*;
 
-    fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-        Staged::write(path, bytes)?.commit()
-    }
-
     #[test]
     fn a_failed_write_leaves_the_old_file_and_no_rest() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("snap");
-        write(&path, b"old").unwrap();
-        write(&path, b"new").unwrap();
+        write_whole(&path, b"old").unwrap();
+        write_whole(&path, b"new").unwrap();
         drop(Staged::write(&path, b"never").unwrap());
         fs::write(folder.path().join(".snap.partial-1"), b"killed").unwrap();
-        write(&path, b"new").unwrap();
+        write_whole(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         let nowhere = folder.path().join("missing").join("snap");
-        assert!(write(&nowhere, b"x").unwrap_err().to_string().contains("missing"));
+        assert!(write_whole(&nowhere, b"x").unwrap_err().to_string().contains("missing"));
     }
 
     #[test]
     fn an_old_state_is_gone_before_its_weights_are_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let [weights, state] = ["weights", "state"].map(|name| folder.path().join(name));
-        write(&state, b"old").unwrap();
+        write_whole(&state, b"old").unwrap();
         // The weights cannot be put where a folder is.
         fs::create_dir(&weights).unwrap();
         let staged = [Staged::write(&weights, b"new").unwrap(), Staged::write(&state, b"new").unwrap()];

@@ -16,6 +16,7 @@ use std::{
 
 use atomic::Staged;
 pub use atomic::check_writable;
+pub(crate) use atomic::write_whole;
 
 use crate::{
     error::{Error, Result},

@@ -8,6 +8,11 @@ use crate::{net::Net, proto::SolverParameter};
 pub trait Observer: Send {
     /// Called for every event, in order.
     fn observe(&mut self, event: &Event<'_>);
+
+    /// Whether [`Iteration::gradient_norm`] is to be there: it takes a pass over all gradients.
+    fn wants_gradient_norm(&self) -> bool {
+        false
+    }
 }
 
 /// Something that happened in a run.
@@ -146,6 +151,9 @@ pub struct Iteration<'a> {
     pub momentum: f32,
     /// Its weight decay.
     pub weight_decay: f32,
+    /// The L2 norm of the gradient of all parameters, as `clip_gradients` sees it: summed over `iter_size`, before clipping. Computed
+    /// when an observer wants it.
+    pub gradient_norm: Option<f32>,
     /// Whether momentum or weight decay have policies of their own: the log line then names them too.
     pub more_than_the_rate_changes: bool,
     /// Seconds since the last displayed iteration, and how many iterations were done in them.
@@ -169,6 +177,8 @@ pub struct TestResult<'a> {
     pub iteration: usize,
     /// Which test net.
     pub net: usize,
+    /// The learning rate of the iteration.
+    pub rate: f32,
     /// The mean loss, when `test_compute_loss` asks for it.
     pub loss: Option<f32>,
     /// Means of the outputs, value by value.

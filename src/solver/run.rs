@@ -103,6 +103,7 @@ impl Solver {
             self.clock = Instant::now();
             self.last_displayed = self.iteration;
         }
+        let wants_norm = self.observers.iter().any(|observer| observer.wants_gradient_norm());
         let event = Event::Iteration(Iteration {
             iteration: self.iteration,
             display,
@@ -111,6 +112,7 @@ impl Solver {
             rate,
             momentum: self.learning_rate.momentum(self.iteration),
             weight_decay: self.learning_rate.weight_decay(self.iteration),
+            gradient_norm: wants_norm.then(|| self.gradient_norm()),
             more_than_the_rate_changes: self.learning_rate.more_than_the_rate_changes(self.iteration),
             pace,
             net: &self.net,
@@ -152,14 +154,19 @@ impl Solver {
         if limit < 0.0 {
             return;
         }
-        let learnable = self.net.parameters().learnable();
-        let squares: f32 = learnable.iter().map(|one| reduce::sum_of_squares(&one.blob.diff().host())).sum();
-        let norm = squares.sqrt();
+        let norm = self.gradient_norm();
         if norm > limit {
             let factor = limit / norm;
             scale(Device::default(), self.net.parameters().diff(), factor);
             self.tell(&Event::Clipped { norm, limit, factor });
         }
+    }
+
+    /// The L2 norm of the gradient of all parameters.
+    fn gradient_norm(&self) -> f32 {
+        let learnable = self.net.parameters().learnable();
+        let squares: f32 = learnable.iter().map(|one| reduce::sum_of_squares(&one.blob.diff().host())).sum();
+        squares.sqrt()
     }
 
     fn answer_requests(&mut self) -> Result<()> {

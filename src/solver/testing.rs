@@ -38,7 +38,8 @@ impl Solver {
         }
         let with_loss = self.parameter().test_compute_loss();
         let (loss, scores) = scores.means(batches);
-        let result = TestResult { iteration, net: index, loss: with_loss.then_some(loss), scores: &scores };
+        let rate = self.learning_rate.rate(iteration);
+        let result = TestResult { iteration, net: index, rate, loss: with_loss.then_some(loss), scores: &scores };
         tell(&mut self.observers, &Event::Tested(result));
         self.keep_best(index, &scores)
     }

@@ -10,6 +10,7 @@ mod files;
 mod fuzz;
 mod golden;
 mod interruption;
+mod metrics;
 mod program;
 mod resume;
 mod runs;

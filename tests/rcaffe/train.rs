@@ -11,7 +11,7 @@ use tempfile::{TempDir, tempdir};
 
 use crate::program::{command, error, run_in, stderr};
 
-const SOLVER: &str = r#"net: "net.prototxt"
+pub const SOLVER: &str = r#"net: "net.prototxt"
 test_iter: 2
 test_interval: 4
 base_lr: 0.01
@@ -26,7 +26,7 @@ solver_mode: CPU
 random_seed: 7
 "#;
 
-const NET: &str = r#"name: "small"
+pub const NET: &str = r#"name: "small"
 layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TRAIN } transform_param { scale: 0.01 }
   data_param { source: "synthetic:shapes/train" batch_size: 8 } }
 layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TEST } transform_param { scale: 0.01 }
@@ -40,7 +40,7 @@ layer { name: "accuracy" type: "Accuracy" bottom: "ip1" bottom: "label" top: "ac
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip1" bottom: "label" top: "loss" }
 "#;
 
-fn workspace(solver: &str) -> TempDir {
+pub fn workspace(solver: &str) -> TempDir {
     let folder = tempdir().expect("a folder");
     fs::write(folder.path().join("solver.prototxt"), solver).expect("a file");
     fs::write(folder.path().join("net.prototxt"), NET).expect("a file");

@@ -134,7 +134,8 @@ pub fn csv(rows: &[Row]) -> String {
     text
 }
 
-fn quoted(name: &str) -> String {
+/// A name as a cell of a csv file.
+pub(in crate::report) fn quoted(name: &str) -> String {
     if name.contains([',', '"', '\r', '\n']) { format!("\"{}\"", name.replace('"', "\"\"")) } else { name.to_string() }
 }
 

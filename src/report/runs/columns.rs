@@ -59,7 +59,6 @@ fn is_taken(name: &str, test: bool) -> bool {
 }
 
 /// The column of an output of the net.
-#[allow(dead_code, reason = "for the writers")]
 pub fn of_output(name: &str, test: bool) -> String {
     if is_taken(name, test) { format!("output_{name}") } else { name.to_string() }
 }

@@ -9,7 +9,7 @@
 
 pub mod caffe_tables;
 pub(super) mod columns;
-mod csv;
+pub(super) mod csv;
 mod jsonl;
 mod line;
 mod log;

@@ -4,6 +4,7 @@
 //! prototxt text → messages (upgraded) → net graph → layers → ops (CPU | CUDA)
 //!                                          ↑ data sources → transform → prefetch
 //! solver: learning rate + update rule + loop  → snapshots, log lines, metrics, reports  → command line
+//! range test: runs of a solver on throw-away weights
 //! ```
 //!
 //! Everything points one way: a folder uses what stands to its right or below it, never back.
@@ -15,6 +16,7 @@ pub mod layers;
 pub mod net;
 pub mod ops;
 pub mod prototxt;
+pub mod range_test;
 pub mod report;
 pub mod rng;
 pub mod snapshot;

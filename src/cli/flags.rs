@@ -73,7 +73,7 @@ impl Shared {
             _ => LevelFilter::Info,
         };
         let stderr = if self.quiet { level.min(LevelFilter::Warn) } else { level };
-        glog::Options { level, stderr, prefix: self.log_prefix, expects_file }
+        glog::Options { level, stderr, prefix: self.log_prefix, expects_file, module: None }
     }
 
     /// Starts the threads.

@@ -8,6 +8,7 @@ pub mod dump;
 pub mod flags;
 pub mod gflags;
 pub mod layers;
+pub mod lr_find;
 mod model;
 pub mod output;
 pub mod parse_log;
@@ -61,6 +62,18 @@ enum Command {
     Layers(layers::Args),
     Schedule(schedule::Args),
     ParseLog(parse_log::Args),
+    LrFind(lr_find::Args),
+}
+
+impl Command {
+    /// The module whose lines a command shows, where those of the nets it builds are beside the point.
+    fn module(&self) -> Option<&'static str> {
+        match self {
+            Command::Schedule(_) => Some("rcaffe::solver::schedule"),
+            Command::LrFind(_) => Some("rcaffe::range_test"),
+            _ => None,
+        }
+    }
 }
 
 /// Runs the program with these arguments, the program's name first. Errors go to stderr as one line, `error: ...`.
@@ -107,7 +120,7 @@ fn usage_line(error: &clap::Error) -> String {
 
 fn run(line: &CommandLine, ignored: &[String]) -> Result<()> {
     let keeps_log = matches!(&line.command, Command::Train(_));
-    glog::init(line.shared.log_options(keeps_log));
+    glog::init(glog::Options { module: line.command.module(), ..line.shared.log_options(keeps_log) });
     line.shared.set_threads()?;
     for flag in ignored {
         log::warn!("--{flag} has no effect on this command");
@@ -122,6 +135,7 @@ fn run(line: &CommandLine, ignored: &[String]) -> Result<()> {
         Command::Layers(args) => layers::run(args),
         Command::Schedule(args) => schedule::run(args),
         Command::ParseLog(args) => parse_log::run(args),
+        Command::LrFind(args) => lr_find::run(args, line.shared.quiet),
     }
 }
 

@@ -1,6 +1,10 @@
 //! `rcaffe schedule`: the learning rate of every iteration, without training.
 
-use std::{fs, ops::Range, path::PathBuf};
+use std::{
+    fs,
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
 use log::warn;
 
@@ -8,6 +12,7 @@ use super::output;
 use crate::{
     error::{Error, Result},
     prototxt::{number::float, read_solver},
+    report::chart::{self, Axis, Chart, Mark, Series},
     solver::schedule::{Point, Schedule, TrainingSet},
 };
 
@@ -27,12 +32,19 @@ pub struct Args {
     /// File for the numbers: iteration,lr,momentum,stage
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
+    /// Picture of the rates, with the ends of cycles (.svg or .png)
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
+    /// Draw the picture on the terminal
+    #[arg(long)]
+    pub terminal: bool,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   rcaffe schedule --solver solvers/cifar10_triangular2.prototxt
-  rcaffe schedule --solver solver.prototxt --iters 0..4000 --csv rates.csv";
+  rcaffe schedule --solver solver.prototxt --iters 0..4000 --csv rates.csv --plot rates.svg
+  rcaffe schedule --solver stage1.prototxt --solver stage2.prototxt --terminal";
 
 /// `A..B`, either left out for the first and the last iteration.
 fn range(text: &str) -> Result<Range<usize>, String> {
@@ -50,6 +62,7 @@ fn range(text: &str) -> Result<Range<usize>, String> {
 /// # Errors
 /// When a solver cannot be read or is wrong, or a file cannot be written.
 pub fn run(args: &Args) -> Result<()> {
+    args.plot.as_deref().map(chart::check_extension).transpose()?;
     let solvers = args.solver.iter().map(|path| read_solver(path)).collect::<Result<Vec<_>>>()?;
     let schedule = Schedule::of(&solvers)?;
     let set = match TrainingSet::of(&solvers[0]) {
@@ -77,7 +90,11 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some(path) = &args.csv {
         fs::write(path, csv(&points)).map_err(|cause| Error::io(path, cause))?;
     }
-    Ok(())
+    let picture = || picture(&schedule, &range, &points);
+    if args.terminal {
+        output::text(&picture().terminal(TERMINAL.0, TERMINAL.1))?;
+    }
+    args.plot.as_deref().map_or(Ok(()), |path| picture().write(path))
 }
 
 fn csv(points: &[Point]) -> String {
@@ -86,6 +103,50 @@ fn csv(points: &[Point]) -> String {
         format!("{},{rate},{momentum},{}\n", point.iteration, point.stage + 1)
     };
     std::iter::once("iteration,lr,momentum,stage\n".to_owned()).chain(points.iter().map(row)).collect()
+}
+
+/// Columns and rows of the picture on a terminal.
+pub(super) const TERMINAL: (usize, usize) = (100, 24);
+/// With more cycles than this their ends are not marked: the marks would be all there is.
+const MOST_MARKS: usize = 40;
+
+/// The rates, the momentum where it changes, the ends of cycles and the stages.
+fn picture(schedule: &Schedule, range: &Range<usize>, points: &[Point]) -> Chart {
+    let pairs = |value: fn(&Point) -> f32| -> Vec<(f64, f64)> {
+        points.iter().map(|point| (point.iteration as f64, f64::from(value(point)))).collect()
+    };
+    let mut chart = Chart::new(Axis::linear("iteration"), Axis::linear("learning rate"));
+    let files: Vec<&str> = schedule.parts().iter().map(|part| part.file.as_str()).collect();
+    chart.title = format!("Learning rate of {}", names(&files));
+    chart.series.push(Series::new("learning rate", pairs(|point| point.rate)));
+    if points.windows(2).any(|pair| pair[0].momentum != pair[1].momentum) {
+        chart.right = Some(Axis::linear("momentum"));
+        chart.series.push(Series::new("momentum", pairs(|point| point.momentum)).right());
+    }
+    let ends: Vec<usize> =
+        schedule.cycle_ends().into_iter().filter(|end| *end > range.start && *end <= range.end).collect();
+    let shown = if ends.len() > MOST_MARKS { &[] } else { ends.as_slice() };
+    let begins = schedule.parts().iter().enumerate().skip(1).map(|(stage, part)| (part.iterations.start, stage + 1));
+    let begins: Vec<(usize, usize)> = begins.filter(|(begin, _)| range.contains(begin)).collect();
+    let is_begin = |end: &&usize| begins.iter().any(|(begin, _)| begin == *end);
+    for (number, end) in shown.iter().enumerate().filter(|(_, end)| !is_begin(end)) {
+        let label = if number == 0 { "end of cycle".to_owned() } else { String::new() };
+        chart.marks.push(Mark { x: *end as f64, label });
+    }
+    chart.marks.extend(begins.iter().map(|&(begin, stage)| Mark { x: begin as f64, label: format!("stage {stage}") }));
+    chart
+}
+
+/// File names, each once.
+fn names(files: &[&str]) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for file in files {
+        let name = Path::new(file).file_name().and_then(|name| name.to_str()).unwrap_or(file);
+        if names.last() != Some(&name) {
+            names.push(name);
+        }
+    }
+    names.join(", ")
 }
 
 #[cfg(test)]

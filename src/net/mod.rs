@@ -124,6 +124,16 @@ impl Net {
         &self.nodes[layer].parameters
     }
 
+    /// The names of the blobs that the layer at this position reads.
+    pub fn layer_bottoms(&self, layer: usize) -> impl Iterator<Item = &str> {
+        self.nodes[layer].bottoms.iter().map(|&blob| self.blob_names[blob].as_str())
+    }
+
+    /// The names of the blobs that the layer at this position makes.
+    pub fn layer_tops(&self, layer: usize) -> impl Iterator<Item = &str> {
+        self.nodes[layer].tops.iter().map(|&blob| self.blob_names[blob].as_str())
+    }
+
     /// The way into a MemoryData layer, by its name ([`Feed`] has an example).
     ///
     /// # Errors

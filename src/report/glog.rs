@@ -28,11 +28,13 @@ pub struct Options {
     pub prefix: bool,
     /// Whether lines are kept until [`write_to`] names their file.
     pub expects_file: bool,
+    /// The one module (`rcaffe::...`) whose lines are shown, where not all are; warnings and errors are shown of all.
+    pub module: Option<&'static str>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { level: LevelFilter::Info, stderr: LevelFilter::Info, prefix: true, expects_file: false }
+        Options { level: LevelFilter::Info, stderr: LevelFilter::Info, prefix: true, expects_file: false, module: None }
     }
 }
 
@@ -120,6 +122,10 @@ impl Log for Glog {
         }
         let mut guard = self.lock();
         let Some(state) = guard.as_mut() else { return };
+        let is_of = |module: &str| record.target().starts_with(module);
+        if record.level() > Level::Warn && !state.options.module.is_none_or(is_of) {
+            return;
+        }
         let mut line = if state.options.prefix { prefix(record, &Zoned::now()) } else { String::new() };
         line += &record.args().to_string();
         if !line.ends_with('\n') {

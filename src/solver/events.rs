@@ -15,6 +15,13 @@ pub trait Observer: Send {
     }
 }
 
+/// A closure listens too.
+impl<F: FnMut(&Event<'_>) + Send> Observer for F {
+    fn observe(&mut self, event: &Event<'_>) {
+        self(event);
+    }
+}
+
 /// Something that happened in a run.
 pub enum Event<'a> {
     /// A solver is being set up from this message.

@@ -165,6 +165,51 @@ impl Solver {
         &self.learning_rate
     }
 
+    /// The nets that are tested with its weights.
+    pub fn test_nets(&self) -> impl Iterator<Item = &Net> {
+        self.test_nets.iter().map(|test| &test.net)
+    }
+
+    /// From now on takes the learning rate of each iteration from this function; the policy is not asked any more. The solver
+    /// file does not know of it: a run that goes on from a snapshot follows the file, unless told again.
+    ///
+    /// Together with an [`Observer`], which may be a closure, this is how a program sets rates and logs metrics of its own:
+    ///
+    /// ```
+    /// use std::sync::{Arc, Mutex};
+    ///
+    /// use rcaffe::{
+    ///     prototxt::parse_solver,
+    ///     solver::{Event, Solver},
+    /// };
+    ///
+    /// let text = r#"
+    ///     net_param {
+    ///       layer { name: "data" type: "DummyData" top: "x" top: "y" dummy_data_param { shape { dim: 2 dim: 3 }
+    ///         shape { dim: 2 dim: 1 } data_filler { value: 1 } } }
+    ///       layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" inner_product_param { num_output: 1 } }
+    ///       layer { name: "loss" type: "EuclideanLoss" bottom: "ip" bottom: "y" }
+    ///     }
+    ///     lr_policy: "fixed" base_lr: 0.01 max_iter: 4 snapshot_after_train: false
+    /// "#;
+    /// let history = Arc::new(Mutex::new(Vec::new()));
+    /// let log = Arc::clone(&history);
+    /// let observer = move |event: &Event<'_>| {
+    ///     if let Event::Iteration(at) = event {
+    ///         log.lock().unwrap().push((at.iteration, at.rate, at.loss));
+    ///     }
+    /// };
+    /// let mut solver = Solver::new(parse_solver(text, "solver.prototxt")?, vec![Box::new(observer)])?;
+    /// solver.follow(|iteration| 0.1 * 0.5_f32.powi(iteration as i32));
+    /// solver.solve()?;
+    /// let rates: Vec<f32> = history.lock().unwrap().iter().map(|&(_, rate, _)| rate).collect();
+    /// assert_eq!(rates, [0.1, 0.05, 0.025, 0.0125]);
+    /// # Ok::<(), rcaffe::Error>(())
+    /// ```
+    pub fn follow(&mut self, rate: impl Fn(usize) -> f32 + Send + 'static) {
+        self.learning_rate.follow(rate);
+    }
+
     /// Begins a cycle of the learning rate at the next iteration, with new bounds and a new length where they are given (the
     /// Keras callback's `_reset`). The solver file does not know of it: a run that goes on from a snapshot follows the file.
     ///

@@ -39,7 +39,12 @@ pub struct LearningRate {
     staged: bool,
     /// What the policy `plateau` remembers.
     plateau: Plateau,
+    /// What gives the rates instead of the policies.
+    own: Option<OwnRate>,
 }
+
+/// A program's own schedule: the rate of an iteration.
+type OwnRate = Box<dyn Fn(usize) -> f32 + Send>;
 
 /// New bounds and length of a cycle; what is `None` stays as it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -74,7 +79,7 @@ impl LearningRate {
     pub fn new(solver: &SolverParameter) -> Result<Self> {
         if solver.stage.is_empty() {
             let only = Stage::new(solver, &StageParameter::default(), 0)?;
-            return Ok(LearningRate { stages: vec![only], staged: false, plateau: Plateau::begin(0) });
+            return Ok(LearningRate { stages: vec![only], staged: false, plateau: Plateau::begin(0), own: None });
         }
         let count = solver.stage.len();
         let mut stages: Vec<Stage> = Vec::with_capacity(count);
@@ -88,11 +93,14 @@ impl LearningRate {
             let message = format!("the stages end at {end}, before {}: leave it out", solver.max_iter());
             return Err(Error::config("max_iter", message));
         }
-        Ok(LearningRate { stages, staged: true, plateau: Plateau::begin(0) })
+        Ok(LearningRate { stages, staged: true, plateau: Plateau::begin(0), own: None })
     }
 
     /// The learning rate of an iteration, counted from 0. That of `plateau` has the drops that were seen so far.
     pub fn rate(&self, iteration: usize) -> f32 {
+        if let Some(own) = &self.own {
+            return own(iteration);
+        }
         let stage = self.stage(iteration);
         let (settings, iteration) = (&stage.settings, whole(iteration));
         let ramp = settings.ramp.and_then(|ramp| ramp.at(settings, iteration));
@@ -101,6 +109,11 @@ impl LearningRate {
             Some(min) if rate < min => min,
             _ => rate,
         }
+    }
+
+    /// From now on takes the rates from this function, whatever the policies say.
+    pub fn follow(&mut self, rate: impl Fn(usize) -> f32 + Send + 'static) {
+        self.own = Some(Box::new(rate));
     }
 
     /// The momentum of an iteration.

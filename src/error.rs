@@ -118,6 +118,15 @@ impl Error {
         Error::Io { place: Place::default(), path: path.into(), cause }
     }
 
+    /// Where the error belongs, as far as that is known; nothing for those that say it themselves.
+    pub fn place(&self) -> Option<&Place> {
+        match self {
+            Error::Config { place, .. } | Error::Shape { place, .. } => Some(place),
+            Error::Data { place, .. } | Error::Io { place, .. } => Some(place),
+            Error::Parse { .. } | Error::NonFinite { .. } => None,
+        }
+    }
+
     /// Adds the place, keeping parts of it that are already known.
     #[must_use]
     pub fn at(mut self, known: &Place) -> Self {

@@ -4,11 +4,12 @@
 //! prototxt text → messages (upgraded) → net graph → layers → ops (CPU | CUDA)
 //!                                          ↑ data sources → transform → prefetch
 //! solver: learning rate + update rule + loop  → snapshots, log lines, metrics, reports  → command line
-//! range test: runs of a solver on throw-away weights
+//! range test: runs of a solver on throw-away weights; check: what would fail or surprise, before a run
 //! ```
 //!
 //! Everything points one way: a folder uses what stands to its right or below it, never back.
 
+pub mod check;
 pub mod cli;
 pub mod data;
 pub mod error;

@@ -2,6 +2,7 @@
 //!
 //! A command is a file with an `Args` struct, which is also its help, and `run(&Args) -> Result<()>`.
 
+pub mod check;
 pub mod data;
 pub mod device;
 pub mod dump;
@@ -63,6 +64,7 @@ enum Command {
     Schedule(schedule::Args),
     ParseLog(parse_log::Args),
     LrFind(lr_find::Args),
+    Check(check::Args),
 }
 
 impl Command {
@@ -70,6 +72,7 @@ impl Command {
     fn module(&self) -> Option<&'static str> {
         match self {
             Command::Schedule(_) => Some("rcaffe::solver::schedule"),
+            Command::Check(_) => Some("rcaffe::check"),
             Command::LrFind(_) => Some("rcaffe::range_test"),
             _ => None,
         }
@@ -135,6 +138,7 @@ fn run(line: &CommandLine, ignored: &[String]) -> Result<()> {
         Command::Layers(args) => layers::run(args),
         Command::Schedule(args) => schedule::run(args),
         Command::ParseLog(args) => parse_log::run(args),
+        Command::Check(args) => check::run(args),
         Command::LrFind(args) => lr_find::run(args, line.shared.quiet),
     }
 }

@@ -124,6 +124,11 @@ impl Net {
         &self.nodes[layer].parameters
     }
 
+    /// What the net file says of the layer at this position.
+    pub(crate) fn layer_message(&self, layer: usize) -> &LayerParameter {
+        &self.nodes[layer].message
+    }
+
     /// The names of the blobs that the layer at this position reads.
     pub fn layer_bottoms(&self, layer: usize) -> impl Iterator<Item = &str> {
         self.nodes[layer].bottoms.iter().map(|&blob| self.blob_names[blob].as_str())
@@ -170,7 +175,7 @@ impl Net {
 }
 
 /// Where a layer stands, for messages.
-fn place_of(layer: &LayerParameter, file: &str) -> Place {
+pub(crate) fn place_of(layer: &LayerParameter, file: &str) -> Place {
     Place {
         file: (!file.is_empty()).then(|| file.to_string()),
         line: layer.source_line.map(|line| line as usize),

@@ -130,6 +130,18 @@ pub fn clear_source_lines(net: &mut NetParameter) {
     net.layers.iter_mut().for_each(|layer| layer.source_line = None);
 }
 
+/// The message without what a field holds; the same where there is no such field.
+pub(crate) fn without<T: Message + Name + Default>(message: &T, field: &str) -> T {
+    let mut dynamic = to_dynamic(message);
+    dynamic.clear_field_by_name(field);
+    to_typed(&dynamic)
+}
+
+/// The names of the fields that a message holds.
+pub(crate) fn given<T: Message + Name>(message: &T) -> Vec<String> {
+    to_dynamic(message).fields().map(|(field, _)| field.name().to_owned()).collect()
+}
+
 fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).map_err(|cause| Error::io(path, cause))
 }

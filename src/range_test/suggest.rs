@@ -44,7 +44,7 @@ const STARTED: f64 = 0.1;
 /// It has slowed down where its speed is this part of the highest.
 const SLOW: f64 = 0.15;
 /// ... and no more than this part of its way is left.
-const REST: f64 = 0.25;
+const REST: f64 = 0.15;
 /// It gets worse, or is ragged, where it falls back by this part of its way.
 const FALL: f64 = 0.1;
 

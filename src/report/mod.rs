@@ -3,6 +3,7 @@
 
 mod caffe_log;
 pub mod chart;
+pub mod confusion;
 pub mod glog;
 pub mod lines;
 pub mod metrics;

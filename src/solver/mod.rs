@@ -27,13 +27,13 @@ pub use carry::Carried;
 pub use events::{Event, Iteration, NetSource, Observer, Pace, Score, TestResult};
 use lr::{CycleReset, LearningRate};
 use nets::TestNet;
-pub(crate) use nets::{end_of, training_description};
+pub(crate) use nets::{Description, end_of, test_descriptions, training_description};
 use smoothing::SmoothedLoss;
 pub use testing::Scores;
 use update::UpdateRule;
 
 use crate::{
-    error::{Place, Result},
+    error::{Error, Place, Result},
     net::{Learnable, Net},
     ops::update::Segment,
     proto::{RunState, SolverParameter},
@@ -133,6 +133,18 @@ impl Solver {
     /// When an option cannot be right; the message names file and line.
     pub fn check(document: &Document<SolverParameter>) -> Result<()> {
         checked(&Sources::of(document)).map(drop)
+    }
+
+    /// All that [`check`](Solver::check) can find: the first error in each of options, snapshots, schedule and update rule.
+    pub(crate) fn errors(document: &Document<SolverParameter>) -> Vec<Error> {
+        let sources = Sources::of(document);
+        let results = [
+            validate::check(&sources),
+            snapshots::check(&sources),
+            LearningRate::new(sources.parameter).map(drop).map_err(|error| sources.locate(error)),
+            update::update_rule(sources.parameter).map(drop).map_err(|error| sources.locate(error)),
+        ];
+        results.into_iter().filter_map(Result::err).collect()
     }
 
     /// From now on asks this function between iterations what the outside wants.

@@ -40,6 +40,20 @@ pub(crate) fn training_description(document: &Document<SolverParameter>) -> Resu
     describe(&sources, source, inline, Phase::Train, document.message.train_state.as_ref())
 }
 
+/// The nets that a solver tests, with the number of batches of a test pass.
+///
+/// # Errors
+/// When options do not fit one another, or a file cannot be read.
+pub(crate) fn test_descriptions(document: &Document<SolverParameter>) -> Result<Vec<(Description, usize)>> {
+    let sources = Sources::of(document);
+    let described = test_sources(&sources)?.into_iter().enumerate().map(|(index, (source, inline))| {
+        let state = document.message.test_state.get(index);
+        let batches = document.message.test_iter[index].max(0) as usize;
+        Ok((describe(&sources, source, inline, Phase::Test, state)?, batches))
+    });
+    described.collect()
+}
+
 /// Builds the training net, with the weights that `weights` names.
 pub(super) fn train_net(
     sources: &Sources<'_>,

@@ -16,7 +16,7 @@ use crate::{
     data::extent::{Extent, extent},
     error::{Error, Result},
     net::filter,
-    proto::SolverParameter,
+    proto::{NetParameter, SolverParameter},
     prototxt::Document,
 };
 
@@ -198,10 +198,14 @@ impl TrainingSet {
     /// When the net cannot be read.
     pub fn of(solver: &Document<SolverParameter>) -> Result<Option<Self>> {
         let net = training_description(solver)?;
-        let base = std::path::Path::new(&net.file).parent();
-        let layers = filter(&net.message, &net.file)?.layer;
-        let found = layers.iter().find_map(|layer| extent(layer, base));
-        let passes = solver.message.iter_size().max(1) as usize;
+        TrainingSet::of_net(&net.message, &net.file, &solver.message)
+    }
+
+    /// The set of the first data layer of a net, in the state that the net says.
+    pub(crate) fn of_net(net: &NetParameter, file: &str, solver: &SolverParameter) -> Result<Option<Self>> {
+        let base = std::path::Path::new(file).parent();
+        let found = filter(net, file)?.layer.iter().find_map(|layer| extent(layer, base));
+        let passes = solver.iter_size().max(1) as usize;
         Ok(found.map(|extent| TrainingSet { per_iteration: extent.batch * passes, extent }))
     }
 

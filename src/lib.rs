@@ -5,12 +5,14 @@
 //!                                          ↑ data sources → transform → prefetch
 //! solver: learning rate + update rule + loop  → snapshots, log lines, metrics, reports  → command line
 //! range test: runs of a solver on throw-away weights; check: what would fail or surprise, before a run
+//! compare: what differs between two runs, nets or dumps
 //! ```
 //!
 //! Everything points one way: a folder uses what stands to its right or below it, never back.
 
 pub mod check;
 pub mod cli;
+pub mod compare;
 pub mod data;
 pub mod error;
 pub mod layers;

@@ -1,15 +1,10 @@
 //! `rcaffe dump`: one pass through a net, every blob written to a file, for comparisons with Caffe and between versions.
 
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-};
-
-use ndarray::ArrayD;
-use ndarray_npy::{NpzReader, NpzWriter};
+use std::path::PathBuf;
 
 use super::{flags::PhaseName, model};
 use crate::{
+    data::npz::{self, Named},
     error::{Error, Result},
     net::Net,
     tensor::{Blob, Buffer, Shape},
@@ -58,7 +53,7 @@ pub fn run(args: &Args) -> Result<()> {
         model::load(&mut net, weights)?;
     }
     net.every_layer = true;
-    let inputs = args.inputs.as_deref().map_or_else(|| Ok(Vec::new()), read_arrays)?;
+    let inputs = args.inputs.as_deref().map_or_else(|| Ok(Vec::new()), npz::read)?;
     set(&mut net, &inputs, "data:", Blob::data)?;
     net.forward()?;
     if args.backward {
@@ -66,10 +61,8 @@ pub fn run(args: &Args) -> Result<()> {
         set(&mut net, &inputs, "diff:", Blob::diff)?;
         net.backward()?;
     }
-    write_arrays(&args.out, &arrays_of(&net))
+    npz::write(&args.out, &arrays_of(&net))
 }
-
-type Named = (String, ArrayD<f32>);
 
 /// All blobs and parameters of a net by the names of this file format.
 fn arrays_of(net: &Net) -> Vec<Named> {
@@ -107,29 +100,5 @@ fn set(net: &mut Net, arrays: &[Named], prefix: &str, of: fn(&Blob) -> &Buffer) 
         let Some(blob) = net.blob(name) else { continue };
         of(blob).host_mut().iter_mut().zip(array.iter()).for_each(|(value, &new)| *value = new);
     }
-    Ok(())
-}
-
-fn read_arrays(path: &Path) -> Result<Vec<Named>> {
-    let unreadable =
-        |why: &dyn std::fmt::Display| Error::data(path.display().to_string(), format!("no .npz of f32 arrays: {why}"));
-    let file = File::open(path).map_err(|cause| Error::io(path, cause))?;
-    let mut archive = NpzReader::new(file).map_err(|error| unreadable(&error))?;
-    let names = archive.names().map_err(|error| unreadable(&error))?;
-    let read = |name: String| {
-        let array = archive.by_name(&name).map_err(|error| unreadable(&format!("{name}: {error}")))?;
-        Ok((name.trim_end_matches(".npy").to_string(), array))
-    };
-    names.into_iter().map(read).collect()
-}
-
-fn write_arrays(path: &Path, arrays: &[Named]) -> Result<()> {
-    let unwritable = |error: ndarray_npy::WriteNpzError| Error::io(path, std::io::Error::other(error));
-    let file = File::create(path).map_err(|cause| Error::io(path, cause))?;
-    let mut archive = NpzWriter::new(file);
-    for (name, array) in arrays {
-        archive.add_array(name.as_str(), array).map_err(unwritable)?;
-    }
-    archive.finish().map_err(unwritable)?;
     Ok(())
 }

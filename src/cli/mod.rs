@@ -3,6 +3,7 @@
 //! A command is a file with an `Args` struct, which is also its help, and `run(&Args) -> Result<()>`.
 
 pub mod check;
+pub mod compare;
 pub mod data;
 pub mod device;
 pub mod dump;
@@ -65,6 +66,7 @@ enum Command {
     ParseLog(parse_log::Args),
     LrFind(lr_find::Args),
     Check(check::Args),
+    Compare(compare::Args),
 }
 
 impl Command {
@@ -140,6 +142,7 @@ fn run(line: &CommandLine, ignored: &[String]) -> Result<()> {
         Command::ParseLog(args) => parse_log::run(args),
         Command::Check(args) => check::run(args),
         Command::LrFind(args) => lr_find::run(args, line.shared.quiet),
+        Command::Compare(args) => compare::run(args),
     }
 }
 

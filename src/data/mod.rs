@@ -12,6 +12,7 @@ pub mod image_list;
 mod jpeg;
 pub mod leveldb;
 pub mod lmdb;
+pub mod npz;
 pub mod paths;
 pub mod picture;
 pub mod prefetch;

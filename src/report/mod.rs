@@ -1,5 +1,5 @@
-//! What a run shows: Caffe's log lines and numbers, the logger that prints them, the progress bar. And what it showed: [`runs`] reads
-//! logs and metrics files, [`chart`] draws them.
+//! What a run shows: Caffe's log lines and numbers, the logger that prints them, the progress bar. And what stays of
+//! it: [`metrics`] writes the numbers of every iteration, [`runs`] reads logs and metrics, [`chart`] draws them.
 
 mod caffe_log;
 pub mod chart;

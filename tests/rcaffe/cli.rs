@@ -4,7 +4,7 @@ use std::{io, process::Stdio};
 
 use crate::program::{command, error, run, stderr, stdout};
 
-const COMMANDS: [&str; 7] = ["train", "test", "time", "trace", "dump", "data", "parse-log"];
+const COMMANDS: [&str; 8] = ["train", "test", "time", "trace", "dump", "data", "parse-log", "compare"];
 
 #[test]
 fn help_names_every_command_and_every_command_shows_an_example() {

@@ -1,6 +1,7 @@
 //! Integration tests: what a user of the program and of the library sees.
 
 mod cli;
+mod compare;
 mod coverage;
 mod data;
 mod detection;

@@ -8,7 +8,7 @@
 //! | jsonl: `--metrics run.jsonl` | a first line that begins with `{` |
 
 pub mod caffe_tables;
-pub(super) mod columns;
+pub(crate) mod columns;
 pub(super) mod csv;
 mod jsonl;
 mod line;
@@ -59,6 +59,17 @@ pub struct Record {
     pub gradient_norm: Option<f64>,
     /// The net's outputs; the second value of a blob that has several is `NAME[1]`, and so on.
     pub outputs: Vec<(String, f64)>,
+}
+
+/// Whether a file that begins so is a table or lines of JSON; a text that is neither may be a log.
+pub(crate) fn is_table_or_json(start: &str) -> bool {
+    let first = start.trim_start_matches('\u{feff}').lines().find(|line| !line.trim().is_empty()).unwrap_or("");
+    first.trim_start().starts_with('{') || csv::is_table(first)
+}
+
+/// A line of a log without glog's prefix.
+pub(crate) fn message_of(line: &str) -> &str {
+    line::split(line).1
 }
 
 impl Record {

@@ -31,10 +31,14 @@ impl Csv {
     /// Tables beginning with this one.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it cannot be written, or is something else than metrics, which would be lost.
     pub fn new(path: &Path) -> Result<Self> {
         Durable::append(path)?;
-        Ok(Csv { train: Table::new(path.to_owned()), tests: Vec::new() })
+        let train = Table::new(path.to_owned());
+        if let Some(header) = train.text()?.lines().next() {
+            train.names(header)?;
+        }
+        Ok(Csv { train, tests: Vec::new() })
     }
 }
 
@@ -124,7 +128,8 @@ impl Table {
         let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(header.as_bytes());
         let names = reader.records().next().and_then(Result::ok).unwrap_or_default();
         if names.get(0) != Some(ITERATION[0]) {
-            let message = "is no table of metrics to go on with: its first column is not `iteration`";
+            let message =
+                "is there already and no table of metrics (its first column is not `iteration`): take another name";
             return Err(Error::data(self.path.display().to_string(), message));
         }
         Ok(names.iter().map(str::to_string).collect())
@@ -223,14 +228,12 @@ mod tests {
     }
 
     #[test]
-    fn another_table_is_not_gone_on_with() {
+    fn another_table_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sales.csv");
         fs::write(&path, "year,sales\n2025,7\n").unwrap();
-        let error = Csv::new(&path).unwrap().begin(5).unwrap_err().to_string();
-        assert!(
-            error.ends_with("sales.csv: is no table of metrics to go on with: its first column is not `iteration`")
-        );
+        let error = Csv::new(&path).err().unwrap().to_string();
+        assert!(error.contains("sales.csv: is there already and no table of metrics"), "{error}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "year,sales\n2025,7\n");
     }
 }

@@ -25,27 +25,44 @@ impl Jsonl {
     /// A file at this place.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it cannot be written, or is something else than metrics, which would be lost.
     pub fn new(path: &Path) -> Result<Self> {
-        Ok(Jsonl { path: path.to_owned(), file: Durable::append(path)? })
+        let file = Jsonl { path: path.to_owned(), file: Durable::append(path)? };
+        if let Some((first, _)) = file.text()?.split_once('\n') {
+            file.row(1, first)?;
+        }
+        Ok(file)
+    }
+
+    fn text(&self) -> Result<String> {
+        let bytes = fs::read(&self.path).map_err(|cause| Error::io(&self.path, cause))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// A line's iteration, and its seconds.
+    fn row(&self, number: usize, line: &str) -> Result<(f64, Option<f64>)> {
+        let object: Value = serde_json::from_str(line).unwrap_or_default();
+        match object["iteration"].as_f64() {
+            Some(iteration) => Ok((iteration, object["seconds"].as_f64())),
+            None => {
+                let message =
+                    "is there already and no row of metrics (no JSON object with an `iteration`): take another name";
+                Err(Error::data(format!("{}:{number}", self.path.display()), message))
+            }
+        }
     }
 }
 
 impl Writer for Jsonl {
     fn begin(&mut self, iteration: u64) -> Result<Option<f64>> {
-        let bytes = fs::read(&self.path).map_err(|cause| Error::io(&self.path, cause))?;
-        let text = String::from_utf8_lossy(&bytes);
+        let text = self.text()?;
         let (mut kept, mut seconds) = (String::new(), None);
         let complete = text.split_inclusive('\n').filter(|line| iteration > 0 && line.ends_with('\n'));
         for (number, line) in (1..).zip(complete) {
-            let object: Value = serde_json::from_str(line).unwrap_or_default();
-            let Some(at) = object["iteration"].as_f64() else {
-                let message = "is no row of metrics to go on with: no JSON object with an `iteration`";
-                return Err(Error::data(format!("{}:{number}", self.path.display()), message));
-            };
+            let (at, at_seconds) = self.row(number, line)?;
             if at < iteration as f64 {
                 kept += line;
-                seconds = object["seconds"].as_f64().or(seconds);
+                seconds = at_seconds.or(seconds);
             }
         }
         if kept.len() != text.len() {
@@ -102,6 +119,7 @@ mod tests {
         file.write(&record(1), true).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("{first}{second}"));
         fs::write(&path, "once\n").unwrap();
-        assert!(file.begin(1).unwrap_err().to_string().contains("run.jsonl:1: is no row of metrics"));
+        assert!(Jsonl::new(&path).is_err());
+        assert!(file.begin(1).unwrap_err().to_string().contains("run.jsonl:1: is there already and no row of metrics"));
     }
 }

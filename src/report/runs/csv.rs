@@ -125,6 +125,14 @@ mod tests {
         assert_eq!(error("iteration\n0.5\n"), "a.csv:2: 0.5 is no iteration: these are whole numbers from 0 up");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_table_is_read_or_refused(text in "iteration(,[a-z\"\n]{0,4}){0,3}\n([0-9.e\",NA\n\r]|\\PC){0,60}") {
+            let found = read(&text, Path::new("nowhere/a.csv"));
+            proptest::prop_assert!(found.is_ok() || !found.unwrap_err().to_string().contains('\n'));
+        }
+    }
+
     #[test]
     fn tests_lie_beside() {
         let beside = |path: &str, net| tests_beside(Path::new(path), net).to_str().unwrap().to_string();

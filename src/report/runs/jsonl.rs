@@ -68,4 +68,12 @@ mod tests {
         assert!(error("{\"iteration\":1}\n{\"iteration\":\n").starts_with("a.jsonl:2: is no JSON object: "));
         assert_eq!(error("{\"lr\":1}\n"), "a.jsonl:1: has no number `iteration`");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "([\\PC\n]|\\{\"iteration\":[0-9e]{1,4}[,:\"a-z0-9\\[\\]{}]{0,9}\\}\n){0,9}") {
+            let found = read(&text, Path::new("a.jsonl"));
+            proptest::prop_assert!(found.is_ok() || !found.unwrap_err().to_string().contains('\n'));
+        }
+    }
 }

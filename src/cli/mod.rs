@@ -14,6 +14,9 @@ pub mod lr_find;
 mod model;
 pub mod output;
 pub mod parse_log;
+pub mod plot;
+pub mod report;
+mod runs;
 pub mod schedule;
 mod signals;
 pub mod test;
@@ -67,6 +70,8 @@ enum Command {
     LrFind(lr_find::Args),
     Check(check::Args),
     Compare(compare::Args),
+    Plot(plot::Args),
+    Report(report::Args),
 }
 
 impl Command {
@@ -143,6 +148,8 @@ fn run(line: &CommandLine, ignored: &[String]) -> Result<()> {
         Command::Check(args) => check::run(args),
         Command::LrFind(args) => lr_find::run(args, line.shared.quiet),
         Command::Compare(args) => compare::run(args),
+        Command::Plot(args) => plot::run(args),
+        Command::Report(args) => report::run(args),
     }
 }
 

@@ -17,7 +17,9 @@ use crate::{
         CaffeLog, glog,
         lines::{self, tool},
         metrics::Metrics,
+        page::Live,
         progress::Progress,
+        runs::Run,
     },
     snapshot::read_state,
     solver::{Carried, Observer, Solver, end_of},
@@ -52,6 +54,9 @@ pub struct Args {
     /// Folder for TensorBoard's event files, with the same numbers
     #[arg(long, value_name = "DIR")]
     pub tensorboard: Option<PathBuf>,
+    /// Page to keep current while training, with curves and numbers (.html)
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
     /// Train on, as Caffe does, when the loss or a gradient is not finite [default: stop with an error]
     #[arg(long)]
     pub keep_going: bool,
@@ -78,7 +83,8 @@ Examples:
   rcaffe train --solver solver.prototxt --snapshot net_iter_5000.solverstate
   rcaffe train --solver stage1.prototxt --solver stage2.prototxt --solver stage3.prototxt
   rcaffe train --solver solver.prototxt --weights pretrained.caffemodel
-  rcaffe train --solver solver.prototxt --metrics runs/net.csv --tensorboard runs/net";
+  rcaffe train --solver solver.prototxt --metrics runs/net.csv --tensorboard runs/net
+  rcaffe train --solver solver.prototxt --report runs/net.html";
 
 /// Runs the command.
 ///
@@ -89,13 +95,14 @@ pub fn run(args: &Args) -> Result<()> {
     let count = documents.len();
     let mut log = None;
     let mut carried = None;
+    let live = documents.first().and_then(|document| live(args, document));
     for (index, document) in documents.into_iter().enumerate() {
         let last = index + 1 == count;
         if index > 0 {
             info!("Solver {} of {count}: {}", index + 1, document.file);
         }
         let prefix = document.message.snapshot_prefix().to_string();
-        let mut solver = solver(args, document, carried.take())?;
+        let mut solver = solver(args, document, carried.take(), live.clone())?;
         if index == 0 {
             log = copy_log(args, &prefix)?;
             solver.on_request(signals::requests(args.sigint_effect, args.sighup_effect)?);
@@ -124,13 +131,27 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
+/// The page that `--report` keeps current. A run that goes on begins with what its log tells.
+fn live(args: &Args, document: &Document<SolverParameter>) -> Option<Live> {
+    let path = args.report.as_deref()?;
+    let log = args.log.clone().unwrap_or_else(|| log_of(document.message.snapshot_prefix()));
+    let earlier = args.snapshot.as_ref().and_then(|_| Run::read(&log).ok());
+    Some(Live::new(path, document, earlier))
+}
+
 /// The solver of a document, with what the one before it carried.
-fn solver(args: &Args, document: Document<SolverParameter>, carried: Option<Carried>) -> Result<Solver> {
+fn solver(
+    args: &Args,
+    document: Document<SolverParameter>,
+    carried: Option<Carried>,
+    live: Option<Live>,
+) -> Result<Solver> {
     device::choose(args.gpu.as_deref(), Some(&document.message))?;
     let display = document.message.display().max(0) as usize;
     let file = document.file.clone();
     let mut observers: Vec<Box<dyn Observer>> = vec![Box::new(CaffeLog { display }), Box::new(Progress::new())];
     observers.extend(metrics(args, &document)?);
+    observers.extend(live.map(|live| Box::new(live) as Box<dyn Observer>));
     let mut solver = Solver::new(document, observers)?;
     if args.keep_going {
         solver.keep_going();
@@ -224,7 +245,7 @@ fn copy_log(args: &Args, prefix: &str) -> Result<Option<PathBuf>> {
         glog::write_to(path, append)?;
         return Ok(Some(path.clone()));
     }
-    let path = PathBuf::from(format!("{prefix}.log"));
+    let path = log_of(prefix);
     match glog::write_to(&path, append) {
         Ok(()) => Ok(Some(path)),
         Err(error) => {
@@ -232,4 +253,9 @@ fn copy_log(args: &Args, prefix: &str) -> Result<Option<PathBuf>> {
             Ok(None)
         }
     }
+}
+
+/// The log that is kept where no other is asked for.
+fn log_of(prefix: &str) -> PathBuf {
+    PathBuf::from(format!("{prefix}.log"))
 }

@@ -33,6 +33,18 @@ impl Confusion {
         Confusion { names, counts }
     }
 
+    /// The matrix of these classes with these counts: by truth, then by prediction.
+    ///
+    /// # Errors
+    /// When there are not as many rows, and values in each, as classes.
+    pub fn with_counts(names: Vec<String>, counts: Vec<Vec<u64>>) -> Result<Self> {
+        if counts.len() != names.len() || counts.iter().any(|row| row.len() != names.len()) {
+            let message = format!("needs {0} rows of {0} counts, one for each class", names.len());
+            return Err(Error::config("the confusion matrix", message));
+        }
+        Ok(Confusion { names, counts })
+    }
+
     /// Counts one image; one whose label is no class (an ignored one) does not count.
     pub fn add(&mut self, truth: usize, prediction: usize) {
         if let Some(count) = self.counts.get_mut(truth).and_then(|row| row.get_mut(prediction)) {

@@ -12,6 +12,7 @@ mod fuzz;
 mod golden;
 mod interruption;
 mod metrics;
+mod pictures;
 mod program;
 mod resume;
 mod runs;

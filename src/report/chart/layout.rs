@@ -108,7 +108,10 @@ fn grid(scene: &mut Scene, rulers: &Rulers, frame: &Frame) {
 
 fn curves(scene: &mut Scene, chart: &Chart, rulers: &Rulers, frame: &Frame) {
     let hues = legend::hues(&chart.series);
-    for (series, hue) in chart.series.iter().zip(hues) {
+    let mut order: Vec<_> = chart.series.iter().zip(hues).collect();
+    // What is looked for stands in front: the curves of the left axis.
+    order.sort_by_key(|(series, _)| series.side == Side::Left);
+    for (series, hue) in order {
         let places = rulers.for_series(series);
         let pen = legend::pen(series, hue, chart.right.is_some());
         if series.look == Look::Points {

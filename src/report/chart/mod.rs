@@ -57,7 +57,8 @@ pub struct Chart {
     pub y: Axis,
     /// The axis on the right, for the series of [`Side::Right`].
     pub right: Option<Axis>,
-    /// The curves, in the order of the legend; later ones are drawn above earlier ones.
+    /// The curves, in the order of the legend; later ones are drawn above earlier ones, and those of the left axis above those of
+    /// the right.
     pub series: Vec<Series>,
     /// Vertical lines.
     pub marks: Vec<Mark>,
@@ -273,6 +274,11 @@ impl Grid {
 /// When the extension is neither `.svg` nor `.png`.
 pub fn check_extension(path: &Path) -> Result<()> {
     kind(path).map(|_| ())
+}
+
+/// The colours of series, on light pages and on dark ones, as RGB.
+pub(in crate::report) fn colors() -> Vec<(u32, u32)> {
+    (0..HUES).map(|hue| scene::Ink::Hue(hue).colors()).collect()
 }
 
 enum Kind {

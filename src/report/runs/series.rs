@@ -71,14 +71,15 @@ impl Run {
         let records = self.test.iter().filter(|record| record.net == net);
         let of_output = |record: &Record| record.output(name).or_else(|| value(record, name));
         points(records, |record| {
-            Some((at(record, x).or_else(|| at(self.training_at(record.iteration)?, x))?, of_output(record)?))
+            Some((at(record, x).or_else(|| self.training_at(record.iteration, x))?, of_output(record)?))
         })
     }
 
-    /// The training record of an iteration, or the last one before it.
-    fn training_at(&self, iteration: u64) -> Option<&Record> {
+    /// The x of training at an iteration, or the last known before it: the last line of a log has no rate.
+    fn training_at(&self, iteration: u64, x: X) -> Option<f64> {
         let behind = self.train.partition_point(|record| record.iteration <= iteration);
-        self.train.get(behind.saturating_sub(1))
+        let before = self.train[..behind].iter().rev().find_map(|record| at(record, x));
+        before.or_else(|| at(self.train.first()?, x))
     }
 }
 

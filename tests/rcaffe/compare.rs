@@ -1,6 +1,6 @@
 //! `rcaffe compare`: logs, metrics, weights, states and dumps.
 
-use std::{fs, path::Path};
+use std::{env, fs, os::unix::fs::symlink, path::Path};
 
 use tempfile::TempDir;
 
@@ -120,6 +120,24 @@ fn logs_differ_line_by_line() {
         &[&golden("caffe.log"), &golden("table2_first_cycle.log"), "--tol", "1e-3", "--show", "0"],
     );
     assert!(said.contains("157 lines, 154 differ"), "{said}");
+}
+
+/// The run of Caffe's log, from the same seed and on the same pictures: one of the 2,000 tested may fall the other way.
+#[test]
+fn the_log_of_a_run_is_that_of_caffe() {
+    let Some(data) = env::var_os("RCAFFE_TEST_DATA") else {
+        eprintln!("skipped: RCAFFE_TEST_DATA names no folder with the data sets");
+        return;
+    };
+    let folder = TempDir::new().expect("a folder");
+    symlink(data, folder.path().join("data")).expect("a link");
+    for file in ["solver.prototxt", "net.prototxt"] {
+        fs::copy(golden(file), folder.path().join(file)).expect("a golden file");
+    }
+    succeeds(folder.path(), &["train", "--solver", "solver.prototxt", "--log", "rcaffe.log"]);
+    let said =
+        succeeds(folder.path(), &["compare", &golden("caffe.log"), "rcaffe.log", "--tol", "2e-3", "--show", "0"]);
+    assert!(said.contains("\n45 lines, "), "{said}");
 }
 
 #[test]

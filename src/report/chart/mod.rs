@@ -1,6 +1,6 @@
 //! Pictures of numbers: curves ([`Chart`]) and heat maps ([`Grid`]), as SVG, as PNG and as text for a terminal.
 //!
-//! A chart is laid out once, as a list of lines, areas and words ([`scene`]), which is then written as SVG or painted as PNG.
+//! A chart is laid out once, as a list of lines, areas and words, which is then written as SVG or painted as PNG.
 //! Words are measured and painted with a font that is part of the program, so that a picture does not depend on the machine.
 //! An SVG has the colours of light and of dark pages; a PNG, twice as many pixels as points, those of light ones.
 

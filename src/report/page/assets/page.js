@@ -71,18 +71,17 @@
       const convert = converter(data.runs[series.run], state.x);
       if (!convert) return;
       let points = series.iter.map((iteration, index) => [convert(iteration) / unit, series.y[index]]);
-      const ordered = points.every((point, index) => index === 0 || point[0] > points[index - 1][0]);
+      const last = points.length - 1;
+      const ordered = points[last][0] > points[0][0] && points.every((point, index) => index === 0 || point[0] >= points[index - 1][0]);
       let values = points.map(point => point[1]);
       // Few points, such as those of tests, stay as they are.
       const mean = state.smooth > 1 && panel.smooth && values.length >= 4 * state.smooth ? smoothed(values, state.smooth) : null;
       const add = (ys, raw) => {
         const pairs = points.map((point, index) => [point[0], ys[index]]);
-        if (!ordered) {
-          // uPlot wants each x above the one before: equal ones go a hair's breadth aside.
-          pairs.sort((one, other) => one[0] - other[0]);
-          const hair = (pairs[pairs.length - 1][0] - pairs[0][0]) * 1e-9 || 1e-9;
-          pairs.forEach((pair, index) => { if (index && pair[0] <= pairs[index - 1][0]) pair[0] = pairs[index - 1][0] + hair; });
-        }
+        if (!ordered) pairs.sort((one, other) => one[0] - other[0]);
+        // uPlot wants each x above the one before: equal ones go a hair's breadth aside.
+        const hair = (pairs[last][0] - pairs[0][0]) * 1e-9 || 1e-9;
+        pairs.forEach((pair, index) => { if (index && pair[0] <= pairs[index - 1][0]) pair[0] = pairs[index - 1][0] + hair; });
         tables.push([pairs.map(pair => pair[0]), pairs.map(pair => pair[1])]);
         const line = ordered && pairs.length > 1;
         looks.push({
@@ -116,11 +115,13 @@
       place.parentElement.hidden = !tables.length;
       if (!tables.length) return;
       const log = state.log && panel.log;
+      const xs = tables.flatMap(table => table[0]), least = xs.reduce((one, other) => Math.min(one, other));
+      const wide = state.x === "lr" && least > 0 && xs.reduce((one, other) => Math.max(one, other)) > 100 * least;
       looks[0] = { label, value: (_, value) => number(value) };
       const chart = new uPlot({
         width: place.clientWidth, height: height(panel), series: looks, plugins: [touch()],
         // Panels have the same width and the same x axis, so that one can be read below the other.
-        scales: { x: { time: false }, y: log ? { distr: 3, range: (_, low, high) => [low * 0.95, high * 1.05] } : {} },
+        scales: { x: { time: false, distr: wide ? 3 : 1, range: wide ? (_, low, high) => [low, high] : undefined }, y: log ? { distr: 3, range: (_, low, high) => [low * 0.95, high * 1.05] } : {} },
         axes: [axis({ size: 34 }), axis({ size: 64 })],
         cursor: { sync: { key: "rcaffe" }, drag: { x: true, y: false }, focus: { prox: 24 } },
         focus: { alpha: 0.35 },

@@ -55,10 +55,16 @@ pub(super) fn files(described: &Description, options: Options, report: &mut Repo
     }
 }
 
-/// An Input layer in the place of one whose data is not there, where its shape can be told: by the data set's name, or by what
-/// it is cropped to.
+/// A layer in the place of one whose files are not there, for its shape: without the mean where that is all that is missing,
+/// otherwise an Input, where the data set's name or the crop tells its shape.
 pub(super) fn stand_in(layer: &LayerParameter, file: &str) -> Option<LayerParameter> {
     let (_, name) = source(layer)?;
+    let mean_is_missing = mean_file(layer).is_some_and(|name| !exists(name, file));
+    if mean_is_missing && exists(name, file) {
+        let mut layer = layer.clone();
+        layer.transform_param.get_or_insert_default().mean_file = None;
+        return Some(layer);
+    }
     if layer.r#type() == "HDF5Data" {
         return None;
     }

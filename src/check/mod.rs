@@ -18,11 +18,11 @@ use crate::{
     data::paths::resolve,
     error::{Error, Place},
     net::Net,
-    proto::{NetParameter, NetState, Phase, SolverParameter},
+    proto::{NetParameter, Phase, SolverParameter},
     prototxt::{Document, without},
     solver::{
         Description, Solver,
-        schedule::{Schedule, TrainingSet},
+        schedule::{Advice, Schedule, TrainingSet},
         test_descriptions, training_description,
     },
 };
@@ -130,14 +130,14 @@ pub struct Options {
 /// let report = check::solver(text, "solver.prototxt", Options::default());
 /// let lines: Vec<String> = report.problems.iter().map(|problem| problem.to_string()).collect();
 /// assert_eq!(report.count(Severity::Error), 3);
-/// assert!(lines[0].starts_with("error: solver.prototxt:8:74: unknown field \"momentun\""), "{lines:?}");
+/// assert!(lines[0].starts_with("error: solver.prototxt:8:"), "{lines:?}");
 /// assert!(lines[1].contains("max_lr: is missing"), "{lines:?}");
 /// assert!(lines[2].contains("unknown bottom blob \"dta\""), "{lines:?}");
 /// ```
 pub fn solver(text: &str, file: &str, options: Options) -> Report {
     let mut report = Report::default();
     let Some(mut solver) = recover::solver(text, file, &mut report) else { return report.sorted() };
-    let nets = inline_nets(&mut solver, options, &mut report);
+    let nets = inline_nets(&mut solver, &mut report);
     solver_options(&solver, &mut report);
     unread::solver(&solver, &mut report);
     if !options.without_data {
@@ -170,15 +170,19 @@ pub fn solver(text: &str, file: &str, options: Options) -> Report {
     report.sorted()
 }
 
-/// Checks a net file in both phases, or in that which its `state` says.
+/// Checks a net file in both phases, or in that which its `state` says, with each of the stages that its layers ask for.
 pub fn model(text: &str, file: &str, options: Options) -> Report {
     let mut report = Report::default();
     let Some(message) = recover::net(text, file, &mut report) else { return report.sorted() };
     let own = message.state.as_ref().filter(|state| state.phase.is_some()).map(|state| state.phase());
     let phases = own.map_or_else(|| vec![Phase::Train, Phase::Test], |phase| vec![phase]);
-    for phase in phases {
+    let states =
+        phases.into_iter().flat_map(|phase| stages_of(&message, phase).into_iter().map(move |stage| (phase, stage)));
+    for (phase, stage) in states.collect::<Vec<_>>() {
         let mut message = message.clone();
-        message.state.get_or_insert_default().set_phase(phase);
+        let state = message.state.get_or_insert_default();
+        state.set_phase(phase);
+        state.stage.extend(stage);
         let described = Description { message, file: file.to_owned() };
         let built = net(&described, options, &mut report);
         batch_norm::check(&described, None, &mut report);
@@ -187,6 +191,15 @@ pub fn model(text: &str, file: &str, options: Options) -> Report {
         }
     }
     report.sorted()
+}
+
+/// The stages that layers of a phase ask for, one by one; a net whose layers ask for none is looked at without.
+fn stages_of(net: &NetParameter, phase: Phase) -> Vec<Option<String>> {
+    let rules = net.layer.iter().flat_map(|layer| &layer.include);
+    let rules = rules.filter(|rule| rule.phase.is_none_or(|own| own == phase as i32));
+    let mut stages: Vec<Option<String>> = rules.flat_map(|rule| rule.stage.iter().cloned().map(Some)).collect();
+    stages.dedup();
+    if stages.is_empty() { vec![None] } else { stages }
 }
 
 /// Everything about one net in one phase; the net, if it can be built.
@@ -214,7 +227,7 @@ impl Files {
 }
 
 /// Reads the files that `net`, `train_net` and `test_net` name, behind errors too, and puts their messages into the solver.
-fn inline_nets(solver: &mut Document<SolverParameter>, _: Options, report: &mut Report) -> Files {
+fn inline_nets(solver: &mut Document<SolverParameter>, report: &mut Report) -> Files {
     let base = Path::new(&solver.file).parent().map(Path::to_path_buf);
     let place = |field: &str| solver.locations.place(field);
     let mut read = |name: &str, field: &str| -> Option<(NetParameter, String)> {
@@ -229,28 +242,22 @@ fn inline_nets(solver: &mut Document<SolverParameter>, _: Options, report: &mut 
     };
     let mut files = Files { both: None, train: None, test: None };
     let message = &mut solver.message;
-    if message.net_param.is_none()
-        && let Some((net, file)) = message.net.clone().and_then(|name| read(&name, "net"))
-    {
+    // A net that cannot be read has been told of: nothing stands in its place.
+    let nothing = |name: String| (NetParameter::default(), name);
+    // Where a net is named twice, the solver's own check says so.
+    if let (None, Some(name)) = (&message.net_param, message.net.clone()) {
+        let (net, file) = read(&name, "net").unwrap_or_else(|| nothing(name));
         (message.net, message.net_param, files.both) = (None, Some(net), Some(file));
     }
-    if message.train_net_param.is_none()
-        && let Some((net, file)) = message.train_net.clone().and_then(|name| read(&name, "train_net"))
-    {
+    if let (None, Some(name)) = (&message.train_net_param, message.train_net.clone()) {
+        let (net, file) = read(&name, "train_net").unwrap_or_else(|| nothing(name));
         (message.train_net, message.train_net_param, files.train) = (None, Some(net), Some(file));
     }
-    if let [name] = message.test_net.as_slice()
-        && let Some((net, file)) = read(&name.clone(), "test_net")
-    {
+    if let [name] = message.test_net.clone().as_slice() {
+        let (net, file) = read(name, "test_net").unwrap_or_else(|| nothing(name.clone()));
         message.test_net.clear();
         message.test_net_param.push(net);
         files.test = Some(file);
-    }
-    // Nets that cannot be read have been told of: what refers to them stays quiet.
-    if message.net.take().is_some() || message.train_net.take().is_some() {
-        message
-            .net_param
-            .get_or_insert_with(|| NetParameter { state: Some(NetState::default()), ..NetParameter::default() });
     }
     files
 }
@@ -306,10 +313,13 @@ fn schedule(solver: &Document<SolverParameter>, nets: &Files, report: &mut Repor
     match Schedule::of(std::slice::from_ref(solver)) {
         Ok(schedule) => {
             report.facts.extend(schedule.summary(set.as_ref()));
-            let place = solver.locations.place("max_iter");
-            schedule.warnings().iter().for_each(|text| report.warn(&place, text));
-            let place = solver.locations.place("stepsize");
-            schedule.notes(set.as_ref()).iter().for_each(|text| report.note(&place, text));
+            let place = |advice: &Advice, field: &str| {
+                let own = format!("stage[{}].{field}", advice.stage);
+                let has_own = solver.locations.line_and_column(&own).is_some();
+                solver.locations.place(if has_own { &own } else { field })
+            };
+            schedule.warnings().iter().for_each(|advice| report.warn(&place(advice, "max_iter"), advice));
+            schedule.notes(set.as_ref()).iter().for_each(|advice| report.note(&place(advice, "stepsize"), advice));
         }
         Err(error) => report.error(&error),
     }

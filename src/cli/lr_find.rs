@@ -11,7 +11,7 @@ use crate::{
     prototxt::{Document, number::general, read_solver},
     range_test::{self, Options, Ramp, RangeTest, Smoothing},
     report::{chart, progress::Progress},
-    solver::{Observer, end_of, schedule::TrainingSet},
+    solver::{end_of, schedule::TrainingSet},
 };
 
 /// Find the bounds of a cyclical learning rate: train throw-away weights while the rate rises, and read the curve.
@@ -92,7 +92,7 @@ Examples:
 ///
 /// # Errors
 /// When an option cannot be, a file cannot be read or written, or a layer fails.
-pub fn run(args: &Args, quiet: bool) -> Result<()> {
+pub fn run(args: &Args) -> Result<()> {
     args.plot.as_deref().map(chart::check_extension).transpose()?;
     let mut solver = read_solver(&args.solver)?;
     if args.seed.is_some() {
@@ -111,8 +111,7 @@ pub fn run(args: &Args, quiet: bool) -> Result<()> {
         "LR range test of {}: lr {} to {}, {ramp}, {} iterations",
         solver.file, options.from, options.to, options.iterations
     ))?;
-    let observers: Vec<Box<dyn Observer>> = if quiet { Vec::new() } else { vec![Box::new(Progress::new())] };
-    let test = range_test::run(&solver, &options, observers)?;
+    let test = range_test::run(&solver, &options, vec![Box::new(Progress::new())])?;
     if let Some(path) = &args.csv {
         fs::write(path, test.csv()).map_err(|cause| Error::io(path, cause))?;
     }

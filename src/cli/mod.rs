@@ -146,10 +146,10 @@ fn run(line: &CommandLine, ignored: &[String]) -> Result<()> {
         Command::Schedule(args) => schedule::run(args),
         Command::ParseLog(args) => parse_log::run(args),
         Command::Check(args) => check::run(args),
-        Command::LrFind(args) => lr_find::run(args, line.shared.quiet),
         Command::Compare(args) => compare::run(args),
         Command::Plot(args) => plot::run(args),
         Command::Report(args) => report::run(args),
+        Command::LrFind(args) => lr_find::run(args),
     }
 }
 

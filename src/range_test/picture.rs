@@ -29,7 +29,7 @@ impl RangeTest {
             chart = Chart::new(x, Axis::linear("test accuracy"));
             chart.right = Some(loss_axis);
             chart.series = curves("test accuracy", &metric);
-            chart.series.push(Series::new("training loss, smoothed", loss.smooth_points()).right());
+            chart.series.push(Series::new("training loss, smoothed", loss.smooth_points()).right().hue(1));
         } else {
             chart = Chart::new(x, loss_axis);
             chart.series = curves("training loss", &metric);

@@ -103,6 +103,11 @@ pub fn copy_line(line: &str) {
     }
 }
 
+/// Whether plain lines are hidden: then there is no bar either.
+pub(super) fn is_quiet() -> bool {
+    LOGGER.lock().as_ref().is_some_and(|state| state.options.stderr < LevelFilter::Info)
+}
+
 /// The bar below the lines, from now on; `None` when it is gone.
 pub(super) fn set_bar(bar: Option<ProgressBar>) {
     if let Some(state) = LOGGER.lock().as_mut() {

@@ -14,6 +14,7 @@ mod interruption;
 mod metrics;
 mod pictures;
 mod program;
+mod rates;
 mod resume;
 mod runs;
 mod schedules;

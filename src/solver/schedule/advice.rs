@@ -1,10 +1,27 @@
 //! A schedule in words: its parts, its length in epochs, its cycles, and where it goes against the paper's advice.
 
+use std::fmt;
+
 use super::{Cycle, Part, Schedule, TrainingSet};
 use crate::prototxt::number::{general, stream};
 
 /// Section 3.2 of the paper: stepsize of two to ten epochs.
 const STEPSIZE_IN_EPOCHS: std::ops::RangeInclusive<f64> = 2.0..=10.0;
+
+/// Where a schedule goes against the paper's advice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advice {
+    /// The stage of its solver, counted from 0.
+    pub stage: usize,
+    /// What is so, and what would be better.
+    pub text: String,
+}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.text)
+    }
+}
 
 impl Schedule {
     /// What the schedule is, a line each: parts, images and epochs, cycles and whether training ends with one.
@@ -29,14 +46,16 @@ impl Schedule {
     }
 
     /// Where the schedule goes against the advice of the paper (arXiv 1506.01186, section 3.2) to end with a cycle, a line each.
-    pub fn warnings(&self) -> Vec<String> {
-        self.parts.iter().filter_map(|part| part.end_warning(part.iterations.end == self.end())).collect()
+    pub fn warnings(&self) -> Vec<Advice> {
+        let warning = |part: &Part| Some(part.advice(part.end_warning(part.iterations.end == self.end())?));
+        self.parts.iter().filter_map(warning).collect()
     }
 
     /// Where half a cycle is longer or shorter than the paper advises (section 3.2), a line each; the paper's own schedules
     /// have such too.
-    pub fn notes(&self, set: Option<&TrainingSet>) -> Vec<String> {
-        set.map_or_else(Vec::new, |set| self.parts.iter().filter_map(|part| part.stepsize_note(set)).collect())
+    pub fn notes(&self, set: Option<&TrainingSet>) -> Vec<Advice> {
+        let note = |part: &Part| Some(part.advice(part.stepsize_note(set?)?));
+        self.parts.iter().filter_map(note).collect()
     }
 
     fn is_of_several_files(&self) -> bool {
@@ -79,6 +98,10 @@ impl Part {
             line += " (without the drops, which depend on the loss)";
         }
         line
+    }
+
+    fn advice(&self, text: String) -> Advice {
+        Advice { stage: self.stage, text }
     }
 
     fn name(&self) -> String {
@@ -142,7 +165,7 @@ fn counted(count: usize, what: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::*;
+    use super::{super::*, Advice};
     use crate::prototxt::parse_solver;
 
     fn documents(texts: &[&str]) -> Vec<Document<SolverParameter>> {
@@ -155,7 +178,8 @@ mod tests {
         let documents = documents(texts);
         let set = TrainingSet::of(&documents[0]).unwrap();
         let schedule = Schedule::of(&documents).unwrap();
-        (schedule.summary(set.as_ref()), schedule.warnings(), schedule.notes(set.as_ref()))
+        let texts = |advice: Vec<Advice>| advice.into_iter().map(|advice| advice.text).collect();
+        (schedule.summary(set.as_ref()), texts(schedule.warnings()), texts(schedule.notes(set.as_ref())))
     }
 
     const RANGE: &str = "lr_policy: \"triangular\" base_lr: 0.1 max_lr: 0.5";

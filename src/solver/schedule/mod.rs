@@ -7,6 +7,8 @@ mod advice;
 
 use std::ops::Range;
 
+pub use advice::Advice;
+
 use super::{
     end_of,
     lr::{Cycle, LearningRate},

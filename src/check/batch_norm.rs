@@ -29,8 +29,8 @@ pub(super) fn check(described: &Description, end: Option<usize>, report: &mut Re
             ),
             _ => {}
         }
-        let fraction = f64::from(options.moving_average_fraction());
-        let memory = 1.0 / (1.0 - fraction).max(f64::EPSILON);
+        let fraction = options.moving_average_fraction();
+        let memory = 1.0 / (1.0 - f64::from(fraction)).max(f64::EPSILON);
         if phase == Phase::Train && end.is_some_and(|end| memory > end as f64) {
             let text = format!(
                 "batch_norm_param.moving_average_fraction: {fraction} averages over about {memory:.0} iterations, more than the \
@@ -38,10 +38,6 @@ pub(super) fn check(described: &Description, end: Option<usize>, report: &mut Re
                 end.unwrap_or_default()
             );
             report.warn(&place, text);
-        }
-        if layer.param.iter().any(|param| param.lr_mult.is_some_and(|factor| factor != 0.0)) {
-            report
-                .note(&place, "param.lr_mult: has no effect: the averages are not learnt by gradients, whatever it is");
         }
         if phase == Phase::Train && !feeds_scale(&net.layer, index) {
             report.note(

@@ -101,7 +101,7 @@ impl Options {
         if self.test_every == Some(0) || self.test_batches == Some(0) {
             return fail("--test-every", "must be at least 1, as must --test-iter".into());
         }
-        if !(self.diverge > 1.0) {
+        if self.diverge.is_nan() || self.diverge <= 1.0 {
             return fail("--diverge", format!("must be above 1, not {}: a multiple of the lowest loss", self.diverge));
         }
         Ok(())

@@ -65,7 +65,7 @@ fn accuracy_that_falls_before_it_slows() {
 fn accuracy_that_turns_ragged_while_it_rises() {
     let ragged = |rate: f64| {
         let index = (rate / 0.0004).round() as usize;
-        0.1 + 20.0 * rate - if rate > 0.008 && index % 3 == 0 { 0.12 } else { 0.0 }
+        0.1 + 20.0 * rate - if rate > 0.008 && index.is_multiple_of(3) { 0.12 } else { 0.0 }
     };
     let bounds = papers_reading(&linear(50, 0.003, ragged), Better::Larger, 0.0).unwrap();
     assert_between(bounds.max_lr, 0.007, 0.0105);

@@ -105,8 +105,8 @@ mod tests {
 
     #[test]
     fn the_message_has_rate_loss_and_speed() {
-        assert_eq!(message(0.001, 2.302_585, Some(1999.6)), "lr 0.001  loss 2.30258  2000 images/s");
-        assert_eq!(message(0.001, 2.302_585, None), "lr 0.001  loss 2.30258");
+        assert_eq!(message(0.001, 1.234_567, Some(1999.6)), "lr 0.001  loss 1.23457  2000 images/s");
+        assert_eq!(message(0.001, 1.234_567, None), "lr 0.001  loss 1.23457");
     }
 
     #[test]

@@ -11,7 +11,8 @@
 //! | `bias_term` | true | learn a bias per filter |
 //! | `weight_filler`, `bias_filler` | constant 0 | initial values, drawn in this order |
 //! | `axis` | 1 | the channel axis; all axes behind it are spatial |
-//! | `engine`, `force_nd_im2col` | | accepted; they choose Caffe's implementation, not the result |
+//! | `engine` | `DEFAULT` | `CAFFE`: always the direct sum; else 3×3 filters of many channels go by Winograd's shorter way, with rounding of its own |
+//! | `force_nd_im2col` | | accepted; it chooses Caffe's implementation, not the result |
 //!
 //! Bottoms: one or several of one shape (N×C×H×W, or any other number of spatial axes). Tops: one per bottom, N×M×H'×W'
 //! with H' = ⌊(H + 2·pad − (dilation·(kernel − 1) + 1)) / stride⌋ + 1. Parameters, shared by all bottoms: weights
@@ -21,7 +22,7 @@ use crate::{
     error::{Error, Result},
     layers::{Io, Layer, Setup, Work},
     ops::conv::{self, Axis, Geometry},
-    proto::{ConvolutionParameter, LayerParameter},
+    proto::{ConvolutionParameter, LayerParameter, convolution_parameter::Engine},
     tensor::Shape,
 };
 
@@ -99,7 +100,7 @@ impl Layer for Convolution {
             io.set_top_shape(position, &top)?;
         }
         if self.op.as_ref().is_none_or(|op| *op.geometry() != geometry) {
-            self.op = Some(conv::Convolution::new(geometry));
+            self.op = Some(self.options.op(geometry));
         }
         Ok(())
     }
@@ -182,6 +183,14 @@ impl Options {
         let outputs = at_least_one(message.num_output(), "num_output")?;
         let groups = at_least_one(message.group(), "group")?;
         Ok(Options { outputs, groups, bias: message.bias_term(), message })
+    }
+
+    /// The convolution of these sizes, by the way that `engine` allows.
+    pub(super) fn op(&self, geometry: Geometry) -> conv::Convolution {
+        match self.message.engine() {
+            Engine::Caffe => conv::Convolution::direct(geometry),
+            Engine::Default | Engine::Cudnn => conv::Convolution::new(geometry),
+        }
     }
 
     /// The channel axis of a bottom.

@@ -120,7 +120,7 @@ impl Layer for Deconvolution {
             io.set_top_shape(position, &Shape::from(&top[..]))?;
         }
         if self.op.as_ref().is_none_or(|op| *op.geometry() != geometry) {
-            self.op = Some(Convolution::new(geometry));
+            self.op = Some(self.options.op(geometry));
         }
         Ok(())
     }

@@ -24,11 +24,23 @@ pub struct Convolution {
 }
 
 impl Convolution {
-    /// Plans a convolution.
+    /// Plans a convolution, by whichever way is shortest.
     ///
     /// # Panics
     /// When a kernel does not fit its axis, an extent, stride or dilation is 0, or groups do not divide the channels.
     pub fn new(geometry: Geometry) -> Self {
+        Convolution::by(geometry, true)
+    }
+
+    /// Plans a convolution by the direct sum, whose rounding is that of a product with the im2col matrix.
+    ///
+    /// # Panics
+    /// As [`new`](Convolution::new).
+    pub fn direct(geometry: Geometry) -> Self {
+        Convolution::by(geometry, false)
+    }
+
+    fn by(geometry: Geometry, any_way: bool) -> Self {
         let mut planned = geometry.clone();
         if planned.axes.is_empty() {
             planned.axes.push(Axis { input: 1, kernel: 1, stride: 1, pad: 0, dilation: 1 });
@@ -40,7 +52,7 @@ impl Convolution {
         }
         let Geometry { channels, outputs, groups, .. } = planned;
         assert!(groups > 0 && channels % groups == 0 && outputs % groups == 0, "{groups} groups of {channels}");
-        let cpu = cpu::Workspace::new(Kernel::get(), &planned);
+        let cpu = cpu::Workspace::new(Kernel::get(), &planned, any_way);
         Convolution { geometry, planned, cpu }
     }
 

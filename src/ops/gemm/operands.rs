@@ -1,6 +1,6 @@
 //! What an op brings to the core: its rows, its columns, which pack themselves, and the place its product goes to.
 
-use std::ops::Range;
+use std::{marker::PhantomData, ops::Range};
 
 use super::kernel::{Kernel, MAX_VECTORS};
 
@@ -138,6 +138,37 @@ pub(crate) struct Place {
     pub address: *mut f32,
     /// The distance between rows.
     pub stride: usize,
+}
+
+/// A matrix whose rows are padded to whole vectors, so that every tile has its place.
+pub(crate) struct PaddedMatrix<'a> {
+    address: *mut f32,
+    len: usize,
+    stride: usize,
+    memory: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: the matrix is borrowed exclusively, and one task computes a product.
+unsafe impl Sync for PaddedMatrix<'_> {}
+
+impl<'a> PaddedMatrix<'a> {
+    /// The matrix whose rows are `stride` values apart.
+    pub fn new(values: &'a mut [f32], stride: usize) -> Self {
+        PaddedMatrix { address: values.as_mut_ptr(), len: values.len(), stride, memory: PhantomData }
+    }
+}
+
+impl Output for PaddedMatrix<'_> {
+    fn place(&self, rows: Range<usize>, columns: Range<usize>, width: usize) -> Option<Place> {
+        assert!((rows.end - 1) * self.stride + columns.start + width <= self.len, "sums outside their memory");
+        // SAFETY: just checked.
+        let address = unsafe { self.address.add(rows.start * self.stride + columns.start) };
+        Some(Place { address, stride: self.stride })
+    }
+
+    fn store(&self, _: Range<usize>, _: Range<usize>, _: &[f32], _: usize, _: bool) {
+        unreachable!("every tile has a place")
+    }
 }
 
 /// How sums become the output.

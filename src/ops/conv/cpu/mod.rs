@@ -5,11 +5,13 @@ mod correlate;
 mod depthwise;
 mod plan;
 mod weights;
+mod winograd;
 
 use correlate::{Correlation, correlate};
 use depthwise::Depthwise;
 use plan::Plan;
 use weights::WeightGradient;
+use winograd::Winograd;
 
 use super::geometry::{self, Geometry};
 use crate::ops::gemm::Kernel;
@@ -26,17 +28,20 @@ pub(super) struct Workspace {
     gradient: WeightGradient,
     /// Goes before all of these where every channel has a filter of its own.
     depthwise: Option<Depthwise>,
+    /// Goes before those above where filters are 3×3 and channels many.
+    winograd: Option<Winograd>,
 }
 
 impl Workspace {
-    pub fn new(kernel: &'static Kernel, geometry: &Geometry) -> Self {
+    pub fn new(kernel: &'static Kernel, geometry: &Geometry, any_way: bool) -> Self {
         let (grid, phase) = geometry::forward(geometry);
         let forward = Plan::new(geometry.images, geometry.channels / geometry.groups, grid, vec![phase]);
         let (grid, phases) = geometry::backward(geometry);
         let backward = Plan::new(geometry.images, geometry.outputs / geometry.groups, grid, phases);
         let gradient = WeightGradient::new(kernel, geometry, &forward);
         let depthwise = Depthwise::new(geometry);
-        Workspace { kernel, forward, backward, turned: Vec::new(), gradient, depthwise }
+        let winograd = if any_way { Winograd::new(kernel, geometry) } else { None };
+        Workspace { kernel, forward, backward, turned: Vec::new(), gradient, depthwise, winograd }
     }
 }
 
@@ -51,6 +56,9 @@ pub(super) fn forward(
 ) {
     if let Some(depthwise) = &workspace.depthwise {
         return depthwise.forward(bottom, weights, bias, top);
+    }
+    if let Some(winograd) = &mut workspace.winograd {
+        return winograd.forward(bottom, weights, bias, top);
     }
     let Geometry { channels, outputs, groups, .. } = *geometry;
     let sizes = Correlation { source_channels: channels, result_channels: outputs, groups };
@@ -68,6 +76,9 @@ pub(super) fn backward_bottom(
 ) {
     if let Some(depthwise) = &workspace.depthwise {
         return depthwise.backward_bottom(top_diff, weights, bias, bottom_diff);
+    }
+    if let Some(winograd) = &mut workspace.winograd {
+        return winograd.backward_bottom(top_diff, weights, bias, bottom_diff);
     }
     let Geometry { channels, outputs, groups, .. } = *geometry;
     let Workspace { kernel, backward, turned, .. } = workspace;
@@ -121,6 +132,9 @@ pub(super) fn backward_weights(
 ) {
     if let Some(depthwise) = &mut workspace.depthwise {
         return depthwise.backward_weights(bottom, top_diff, weights_diff);
+    }
+    if let Some(winograd) = &mut workspace.winograd {
+        return winograd.backward_weights(bottom, top_diff, weights_diff);
     }
     workspace.gradient.add(&workspace.forward, geometry, bottom, top_diff, weights_diff);
 }

@@ -71,7 +71,7 @@ fn check(geometry: &Geometry) {
     });
     top_diff.iter().enumerate().for_each(|(output, diff)| bias_diff[result_of(output)] += f64::from(*diff));
     for kernel in Kernel::available() {
-        let mut workspace = Workspace::new(kernel, geometry);
+        let mut workspace = Workspace::new(kernel, geometry, true);
         let what = |what: &str| format!("{} {what} of {geometry:?}", kernel.name);
         let mut result = vec![f32::NAN; top.len()];
         forward(&mut workspace, geometry, &bottom, &weights, Some(&bias), &mut result);
@@ -146,7 +146,7 @@ fn any_number_of_threads_gives_the_same_bits() {
     let run = |threads| {
         let mut results = [vec![0.0; top_diff.len()], vec![0.0; bottom.len()], weights.clone(), vec![0.0; 20]];
         let [top, bottom_diff, weights_diff, bias_diff] = &mut results;
-        let mut workspace = Workspace::new(Kernel::get(), &geometry);
+        let mut workspace = Workspace::new(Kernel::get(), &geometry, true);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             forward(&mut workspace, &geometry, &bottom, &weights, None, top);
@@ -191,7 +191,7 @@ fn any_number_of_threads_gives_the_same_bits_with_a_filter_for_each_channel() {
     let geometry = depthwise(9, 20, vec![Axis { input: 33, kernel: 3, stride: 1, pad: 1, dilation: 1 }; 2]);
     let bottom = noise(geometry.images * geometry.channels * geometry.input_plane(), 1);
     let run = |threads| {
-        let mut workspace = Workspace::new(Kernel::get(), &geometry);
+        let mut workspace = Workspace::new(Kernel::get(), &geometry, true);
         let (mut top, mut weights) = (vec![0.0; bottom.len()], noise(geometry.outputs * 9, 2));
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
@@ -210,4 +210,56 @@ fn strides_far_beyond_the_source_cost_nothing() {
     let axis = Axis { input: 5, kernel: 3, stride: 1 << 40, pad: 1, dilation: 1 };
     check(&square(2, 3, 4, axis));
     check(&depthwise(2, 3, vec![axis; 2]));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn small_filters_of_many_channels_agree_with_the_definition(
+        images in 0usize..6, channels in 16usize..40, outputs in 16usize..50, groups in 1usize..3,
+        height in 3usize..13, width in 3usize..13,
+    ) {
+        let axis = |input| Axis { input, kernel: 3, stride: 1, pad: 1, dilation: 1 };
+        let axes = vec![axis(height), axis(width)];
+        check(&Geometry { images, channels: channels * groups, outputs: outputs * groups, groups, axes });
+    }
+}
+
+/// Planes cut into bands, many images in a block, channels in several pieces, chunks of the weights' gradient.
+#[test]
+fn small_filters_of_many_channels_in_sizes_of_real_nets() {
+    let axis = |input| Axis { input, kernel: 3, stride: 1, pad: 1, dilation: 1 };
+    let sizes = [
+        Geometry { images: 1, channels: 16, outputs: 17, groups: 1, axes: vec![axis(8), axis(301)] },
+        Geometry { images: 2, channels: 18, outputs: 16, groups: 1, axes: vec![axis(90), axis(41)] },
+        square(70, 16, 16, axis(8)),
+        square(3, 33, 35, axis(30)),
+        square(2, 150, 140, axis(7)),
+    ];
+    for geometry in sizes {
+        assert!(Winograd::new(Kernel::get(), &geometry).is_some() || Kernel::get().name == "portable");
+        check(&geometry);
+    }
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits_with_small_filters_of_many_channels() {
+    let geometry = square(40, 20, 70, Axis { input: 16, kernel: 3, stride: 1, pad: 1, dilation: 1 });
+    let bottom = noise(geometry.images * geometry.channels * geometry.input_plane(), 1);
+    let weights = noise(geometry.outputs * geometry.fan_in(), 2);
+    let run = |threads| {
+        let mut workspace = Workspace::new(Kernel::get(), &geometry, true);
+        let mut top = vec![0.0; geometry.images * geometry.outputs * geometry.output_plane()];
+        let (mut bottom_diff, mut weights_diff) = (vec![0.0; bottom.len()], vec![0.0; weights.len()]);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            forward(&mut workspace, &geometry, &bottom, &weights, None, &mut top);
+            backward_weights(&mut workspace, &geometry, &bottom, &top, &mut weights_diff);
+            backward_bottom(&mut workspace, &geometry, &top, &weights, None, &mut bottom_diff);
+        });
+        (top, weights_diff, bottom_diff)
+    };
+    let one = run(1);
+    assert!(one == run(2) && one == run(5));
 }

@@ -20,7 +20,7 @@ use crate::ops::{
         core::multiply,
         gather::Transpose,
         kernel::{Kernel, MAX_LANES},
-        operands::{Columns, Depth, Epilogue, Offsets, Output, Panel, Place, Rows},
+        operands::{Columns, Depth, Epilogue, Offsets, PaddedMatrix, Panel, Rows},
         scratch::{Scratch, with_scratch},
     },
 };
@@ -130,7 +130,7 @@ impl Work<'_> {
     fn sum(&self, piece: usize, chunk: usize, sums: &mut [f32]) {
         let block = self.block(piece);
         let (units, chunks) = (self.plan.units(), self.cut.chunks);
-        let sums = Sums { address: sums.as_mut_ptr(), len: sums.len(), stride: self.cut.width };
+        let sums = PaddedMatrix::new(sums, self.cut.width);
         let (mut pieces, mut positions) = LISTS.take();
         let tasks = self.plan.tasks_of(units * chunk / chunks..units * (chunk + 1) / chunks);
         for (number, task) in tasks.enumerate() {
@@ -144,7 +144,7 @@ impl Work<'_> {
         block: &Block,
         task: &Task,
         accumulate: bool,
-        sums: &Sums,
+        sums: &PaddedMatrix<'_>,
         (pieces, positions): (&mut Vec<Piece>, &mut Vec<u32>),
     ) {
         let Geometry { outputs, channels, groups, .. } = *self.geometry;
@@ -256,29 +256,6 @@ impl Columns for Transposed<'_> {
             }
         }
         Panel::Packed(space)
-    }
-}
-
-/// The sums of a block: rows padded to whole vectors, so that every tile has its place.
-struct Sums {
-    address: *mut f32,
-    len: usize,
-    stride: usize,
-}
-
-// SAFETY: the sums are one task's own.
-unsafe impl Sync for Sums {}
-
-impl Output for Sums {
-    fn place(&self, rows: Range<usize>, columns: Range<usize>, width: usize) -> Option<Place> {
-        assert!((rows.end - 1) * self.stride + columns.start + width <= self.len, "sums outside their memory");
-        // SAFETY: just checked.
-        let address = unsafe { self.address.add(rows.start * self.stride + columns.start) };
-        Some(Place { address, stride: self.stride })
-    }
-
-    fn store(&self, _: Range<usize>, _: Range<usize>, _: &[f32], _: usize, _: bool) {
-        unreachable!("every tile has a place")
     }
 }
 

@@ -1,0 +1,290 @@
+//! Sixteen values at a time, in the vectors that are there: the maps are written once over this.
+
+use crate::ops::{gemm::Kernel, vector::widest};
+
+/// How many values.
+pub(super) const LANES: usize = 16;
+
+/// How many neighbouring values stand in a tile along one axis.
+pub(super) const TILE: usize = 4;
+
+/// Sixteen values.
+pub(super) trait Lanes: Copy {
+    /// The values at an address.
+    ///
+    /// # Safety
+    /// They can be read.
+    unsafe fn load(address: *const f32) -> Self;
+
+    /// The values whose bits are set, the others 0.
+    ///
+    /// # Safety
+    /// Those whose bits are set can be read.
+    unsafe fn load_masked(address: *const f32, mask: u16) -> Self;
+
+    /// Writes the values.
+    ///
+    /// # Safety
+    /// They can be written.
+    unsafe fn store(self, address: *mut f32);
+
+    /// The first, second, third and fourth values of sixteen tiles that lie side by side.
+    ///
+    /// # Safety
+    /// All 64 can be read.
+    unsafe fn take_apart(address: *const f32) -> [Self; TILE];
+
+    /// The inverse of [`take_apart`](Lanes::take_apart).
+    ///
+    /// # Safety
+    /// All 64 can be written.
+    unsafe fn put_together(columns: [Self; TILE], address: *mut f32);
+
+    /// The same value sixteen times.
+    fn all(value: f32) -> Self;
+
+    fn plus(self, other: Self) -> Self;
+
+    fn minus(self, other: Self) -> Self;
+
+    fn times(self, factor: f32) -> Self;
+
+    /// `self + factor · other`, rounded once.
+    fn plus_times(self, factor: f32, other: Self) -> Self;
+}
+
+/// Something to be done with [`Lanes`]; `run` is to be `#[inline(always)]`.
+pub(super) trait Task {
+    /// Does it.
+    fn run<L: Lanes>(self);
+}
+
+/// Does a task with the vectors of a kernel's instruction set.
+#[inline]
+pub(super) fn run(kernel: &Kernel, task: impl Task) {
+    #[cfg(target_arch = "x86_64")]
+    if kernel.name == "avx512" {
+        #[target_feature(enable = "avx512f")]
+        fn run_wide<T: Task>(task: T) {
+            task.run::<wide::Wide>();
+        }
+        // SAFETY: a kernel is used only where its instructions exist.
+        return unsafe { run_wide(task) };
+    }
+    let _ = kernel;
+    widest(
+        #[inline(always)]
+        || task.run::<Plain>(),
+    );
+}
+
+/// Lanes that the compiler turns into whatever vectors there are.
+#[derive(Clone, Copy)]
+struct Plain([f32; LANES]);
+
+impl Plain {
+    #[inline(always)]
+    fn with(self, other: Self, combine: impl Fn(f32, f32) -> f32) -> Self {
+        let mut lanes = self.0;
+        for lane in 0..LANES {
+            lanes[lane] = combine(lanes[lane], other.0[lane]);
+        }
+        Plain(lanes)
+    }
+}
+
+impl Lanes for Plain {
+    #[inline(always)]
+    unsafe fn load(address: *const f32) -> Self {
+        // SAFETY: passed on to the caller.
+        unsafe { address.cast::<Plain>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn load_masked(address: *const f32, mask: u16) -> Self {
+        let mut lanes = [0.0; LANES];
+        for (lane, value) in lanes.iter_mut().enumerate() {
+            if mask >> lane & 1 == 1 {
+                // SAFETY: passed on to the caller.
+                *value = unsafe { *address.wrapping_add(lane) };
+            }
+        }
+        Plain(lanes)
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, address: *mut f32) {
+        // SAFETY: passed on to the caller.
+        unsafe { address.cast::<Plain>().write_unaligned(self) }
+    }
+
+    #[inline(always)]
+    unsafe fn take_apart(address: *const f32) -> [Self; TILE] {
+        // SAFETY: passed on to the caller.
+        let values = unsafe { address.cast::<[f32; LANES * TILE]>().read_unaligned() };
+        let mut columns = [[0.0; LANES]; TILE];
+        for (column, lanes) in columns.iter_mut().enumerate() {
+            for (lane, value) in lanes.iter_mut().enumerate() {
+                *value = values[lane * TILE + column];
+            }
+        }
+        columns.map(Plain)
+    }
+
+    #[inline(always)]
+    unsafe fn put_together(columns: [Self; TILE], address: *mut f32) {
+        let mut values = [0.0; LANES * TILE];
+        for (column, lanes) in columns.iter().enumerate() {
+            for (lane, value) in lanes.0.iter().enumerate() {
+                values[lane * TILE + column] = *value;
+            }
+        }
+        // SAFETY: passed on to the caller.
+        unsafe { address.cast::<[f32; LANES * TILE]>().write_unaligned(values) }
+    }
+
+    #[inline(always)]
+    fn all(value: f32) -> Self {
+        Plain([value; LANES])
+    }
+
+    #[inline(always)]
+    fn plus(self, other: Self) -> Self {
+        self.with(
+            other,
+            #[inline(always)]
+            |a, b| a + b,
+        )
+    }
+
+    #[inline(always)]
+    fn minus(self, other: Self) -> Self {
+        self.with(
+            other,
+            #[inline(always)]
+            |a, b| a - b,
+        )
+    }
+
+    #[inline(always)]
+    fn times(self, factor: f32) -> Self {
+        Plain(self.0.map(
+            #[inline(always)]
+            |value| value * factor,
+        ))
+    }
+
+    #[inline(always)]
+    fn plus_times(self, factor: f32, other: Self) -> Self {
+        self.with(
+            other,
+            #[inline(always)]
+            |a, b| b.mul_add(factor, a),
+        )
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod wide {
+    //! AVX-512: the compiler takes sixteen lanes for two vectors of eight as soon as that looks better to it.
+
+    use std::arch::x86_64::{
+        __m512, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_maskz_loadu_ps, _mm512_mul_ps,
+        _mm512_permutex2var_ps, _mm512_set_epi32, _mm512_set1_ps, _mm512_shuffle_f32x4, _mm512_storeu_ps,
+        _mm512_sub_ps,
+    };
+
+    use super::{LANES, Lanes, TILE};
+
+    /// Sixteen values in one vector; there is one only where [`super::run`] found AVX-512.
+    #[derive(Clone, Copy)]
+    pub(super) struct Wide(__m512);
+
+    /// Both halves of two vectors: the first, the second.
+    const FIRST: i32 = 0x44;
+    const SECOND: i32 = 0xEE;
+
+    impl Lanes for Wide {
+        #[inline(always)]
+        unsafe fn load(address: *const f32) -> Self {
+            // SAFETY: the caller vouches for the values, `run` for the instructions.
+            Wide(unsafe { _mm512_loadu_ps(address) })
+        }
+
+        #[inline(always)]
+        unsafe fn load_masked(address: *const f32, mask: u16) -> Self {
+            // SAFETY: the same.
+            Wide(unsafe { _mm512_maskz_loadu_ps(mask, address) })
+        }
+
+        #[inline(always)]
+        unsafe fn store(self, address: *mut f32) {
+            // SAFETY: the same.
+            unsafe { _mm512_storeu_ps(address, self.0) }
+        }
+
+        #[inline(always)]
+        unsafe fn take_apart(address: *const f32) -> [Self; TILE] {
+            // SAFETY: the same.
+            unsafe {
+                let at = |vector: usize| _mm512_loadu_ps(address.add(vector * LANES));
+                let (a, b, c, d) = (at(0), at(1), at(2), at(3));
+                let early = _mm512_set_epi32(29, 25, 21, 17, 13, 9, 5, 1, 28, 24, 20, 16, 12, 8, 4, 0);
+                let late = _mm512_set_epi32(31, 27, 23, 19, 15, 11, 7, 3, 30, 26, 22, 18, 14, 10, 6, 2);
+                let (ab, cd) = (_mm512_permutex2var_ps(a, early, b), _mm512_permutex2var_ps(c, early, d));
+                let (ab_late, cd_late) = (_mm512_permutex2var_ps(a, late, b), _mm512_permutex2var_ps(c, late, d));
+                [
+                    Wide(_mm512_shuffle_f32x4::<FIRST>(ab, cd)),
+                    Wide(_mm512_shuffle_f32x4::<SECOND>(ab, cd)),
+                    Wide(_mm512_shuffle_f32x4::<FIRST>(ab_late, cd_late)),
+                    Wide(_mm512_shuffle_f32x4::<SECOND>(ab_late, cd_late)),
+                ]
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn put_together([a, b, c, d]: [Self; TILE], address: *mut f32) {
+            // SAFETY: the same.
+            unsafe {
+                let near = _mm512_set_epi32(27, 19, 11, 3, 26, 18, 10, 2, 25, 17, 9, 1, 24, 16, 8, 0);
+                let far = _mm512_set_epi32(31, 23, 15, 7, 30, 22, 14, 6, 29, 21, 13, 5, 28, 20, 12, 4);
+                let (ab, cd) = (_mm512_shuffle_f32x4::<FIRST>(a.0, b.0), _mm512_shuffle_f32x4::<FIRST>(c.0, d.0));
+                _mm512_storeu_ps(address, _mm512_permutex2var_ps(ab, near, cd));
+                _mm512_storeu_ps(address.add(LANES), _mm512_permutex2var_ps(ab, far, cd));
+                let (ab, cd) = (_mm512_shuffle_f32x4::<SECOND>(a.0, b.0), _mm512_shuffle_f32x4::<SECOND>(c.0, d.0));
+                _mm512_storeu_ps(address.add(2 * LANES), _mm512_permutex2var_ps(ab, near, cd));
+                _mm512_storeu_ps(address.add(3 * LANES), _mm512_permutex2var_ps(ab, far, cd));
+            }
+        }
+
+        #[inline(always)]
+        fn all(value: f32) -> Self {
+            // SAFETY: `run` vouches for the instructions.
+            Wide(unsafe { _mm512_set1_ps(value) })
+        }
+
+        #[inline(always)]
+        fn plus(self, other: Self) -> Self {
+            // SAFETY: the same.
+            Wide(unsafe { _mm512_add_ps(self.0, other.0) })
+        }
+
+        #[inline(always)]
+        fn minus(self, other: Self) -> Self {
+            // SAFETY: the same.
+            Wide(unsafe { _mm512_sub_ps(self.0, other.0) })
+        }
+
+        #[inline(always)]
+        fn times(self, factor: f32) -> Self {
+            // SAFETY: the same.
+            Wide(unsafe { _mm512_mul_ps(self.0, _mm512_set1_ps(factor)) })
+        }
+
+        #[inline(always)]
+        fn plus_times(self, factor: f32, other: Self) -> Self {
+            // SAFETY: the same.
+            Wide(unsafe { _mm512_fmadd_ps(_mm512_set1_ps(factor), other.0, self.0) })
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! 3×3 filters at stride 1 between many channels, by Winograd's F(4×4, 3×3): 36 products for 4×4 results in place of 144.
+//!
+//! Tiles of the source and filters are mapped to 36 *points* (`maps.rs`), at each point the channels are multiplied as matrices,
+//! and the products are mapped back. Blocks of tiles are so small that all of this happens in the second-level cache
+//! (`tiles.rs`). Sums are rounded otherwise than in the direct sum, a few times as coarsely; `engine: CAFFE` keeps to that.
+
+mod filters;
+mod gradient;
+mod lanes;
+mod maps;
+mod tiles;
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::super::geometry::{Axis, Geometry};
+use crate::ops::{
+    disjoint::Disjoint,
+    gemm::{
+        core::multiply,
+        kernel::{Kernel, MAX_VECTORS},
+        operands::{Columns, Depth, Epilogue, Offsets, PaddedMatrix, Panel, Rows},
+        scratch::{Scratch, with_scratch},
+    },
+};
+use filters::Filters;
+use lanes::LANES;
+use maps::POINTS;
+use tiles::{RowLists, Strides, Tiles};
+
+/// Points of a tile.
+const SQUARE: usize = POINTS * POINTS;
+
+/// Channels of a group, on either side, from which on the products outweigh the maps.
+const LEAST_CHANNELS: usize = 16;
+
+/// What mapping a tile of one channel costs, in multiplications of a product.
+const MAP_COST: f64 = 300.0;
+
+/// What mapping a filter costs.
+const FILTER_COST: f64 = 1000.0;
+
+/// The pieces that a direction is cut into, for any machine's cores.
+const TASKS: usize = 16;
+
+/// Result channels of a task, at least: each task maps its source anew.
+const LEAST_RESULTS: usize = 128;
+
+/// Whether this way is shorter than the direct sum over so many places.
+fn is_shorter(tiles: &Tiles, places: usize, channels: usize, outputs: usize) -> bool {
+    let pairs = channels as f64 * outputs as f64;
+    let maps = MAP_COST * (channels + outputs) as f64;
+    let this = tiles.count() as f64 * (SQUARE as f64 * pairs + maps) + FILTER_COST * pairs;
+    this < 0.8 * 9.0 * places as f64 * pairs
+}
+
+/// The distance between points of so many values: 36 places a multiple of a page apart would share a few lines of the caches.
+fn spread(values: usize) -> usize {
+    values.next_multiple_of(LANES) + LANES
+}
+
+/// A convolution that goes this way, and memory for what it keeps.
+#[derive(Debug)]
+pub(super) struct Winograd {
+    kernel: &'static Kernel,
+    groups: usize,
+    /// Of a group.
+    channels: usize,
+    outputs: usize,
+    plane: usize,
+    tiles: Tiles,
+    bottom_rows: RowLists,
+    top_rows: RowLists,
+    /// Where the sixteen values of each source channel begin.
+    offsets: Vec<u32>,
+    /// Point × result channel, over all groups × source channel.
+    filters: Scratch,
+    /// The gradients of chunks.
+    partial: Scratch,
+}
+
+impl Winograd {
+    /// The plan, if the convolution is such a one, and this way is shorter.
+    pub fn new(kernel: &'static Kernel, geometry: &Geometry) -> Option<Self> {
+        let Geometry { images, channels, outputs, groups, ref axes } = *geometry;
+        let &[rows, columns] = axes.as_slice() else { return None };
+        let fits = |axis: Axis| axis.kernel == 3 && axis.stride == 1 && axis.dilation == 1 && axis.pad == 1;
+        // Without fused multiplication the maps take longer than they spare.
+        let (channels, outputs, fused) = (channels / groups, outputs / groups, kernel.name != "portable");
+        if !fits(rows) || !fits(columns) || channels.min(outputs) < LEAST_CHANNELS || !fused {
+            return None;
+        }
+        let tiles = Tiles::new(kernel, images, rows.input, columns.input);
+        let plane = geometry.input_plane();
+        if !is_shorter(&tiles, images * plane, channels, outputs) {
+            return None;
+        }
+        let offset = |channel: usize| u32::try_from(channel.checked_mul(LANES)?).ok();
+        Some(Winograd {
+            kernel,
+            groups,
+            channels,
+            outputs,
+            plane,
+            bottom_rows: tiles.row_lists(groups * channels * plane)?,
+            top_rows: tiles.row_lists(groups * outputs * plane)?,
+            offsets: (0..channels.max(outputs)).map(offset).collect::<Option<_>>()?,
+            tiles,
+            filters: Scratch::default(),
+            partial: Scratch::default(),
+        })
+    }
+
+    /// `top = bottom ∗ weights (+ bias)`.
+    pub fn forward(&mut self, bottom: &[f32], weights: &[f32], bias: Option<&[f32]>, top: &mut [f32]) {
+        self.correlate(false, bottom, weights, bias, top);
+    }
+
+    /// The bottom's gradient, or as an operation of its own the transposed convolution (+ bias).
+    pub fn backward_bottom(
+        &mut self,
+        top_diff: &[f32],
+        weights: &[f32],
+        bias: Option<&[f32]>,
+        bottom_diff: &mut [f32],
+    ) {
+        self.correlate(true, top_diff, weights, bias, bottom_diff);
+    }
+
+    fn correlate(&mut self, turned: bool, source: &[f32], weights: &[f32], bias: Option<&[f32]>, result: &mut [f32]) {
+        let Winograd { groups, channels, outputs, .. } = *self;
+        let mut filters = std::mem::take(&mut self.filters);
+        let mapped = filters.take(SQUARE * spread(groups * channels * outputs));
+        let (sources, results) = if turned { (outputs, channels) } else { (channels, outputs) };
+        Filters { weights, outputs, channels, turned }.map(self.kernel, groups * results, mapped);
+        let blocks = self.tiles.blocks();
+        let parts = TASKS.div_ceil((groups * blocks).max(1)).min(results.div_ceil(LEAST_RESULTS));
+        let part = results.div_ceil(parts).next_multiple_of(self.kernel.rows);
+        let parts = results.div_ceil(part);
+        let lists = if turned { &self.top_rows } else { &self.bottom_rows };
+        let result = Disjoint::new(result);
+        let correlation =
+            Correlation { winograd: self, lists, sources, results, source, filters: mapped, bias, result };
+        (0..groups * blocks * parts).into_par_iter().for_each(|task| {
+            let (group, first) = (task / parts / blocks, task % parts * part);
+            correlation.run(group, task / parts % blocks, first..results.min(first + part));
+        });
+        self.filters = filters;
+    }
+}
+
+/// One direction's operands.
+struct Correlation<'a> {
+    winograd: &'a Winograd,
+    lists: &'a RowLists,
+    /// Channels of a group.
+    sources: usize,
+    results: usize,
+    source: &'a [f32],
+    filters: &'a [f32],
+    bias: Option<&'a [f32]>,
+    result: Disjoint<'a>,
+}
+
+impl Correlation<'_> {
+    /// Some result channels of a group, for one block of tiles.
+    fn run(&self, group: usize, block: usize, results: Range<usize>) {
+        let Winograd { kernel, groups, plane, ref tiles, ref offsets, .. } = *self.winograd;
+        let (block, distance) = (tiles.block(block), tiles.distance());
+        with_scratch(|scratch| {
+            let (sources, places) = (spread(self.sources * distance), spread(results.len() * distance));
+            let memory = scratch.take(SQUARE * (sources + places) + tiles.space());
+            let (points, memory) = memory.split_at_mut(SQUARE * sources);
+            let (products, memory) = memory.split_at_mut(SQUARE * places);
+            let mut space = tiles.divide(memory);
+            let first = (block.images.start * groups + group) * self.sources;
+            // Point × vector of tiles × channel × tile: so the vectors of a panel are three streams.
+            let strides = Strides { point: sources, vector: self.sources * LANES };
+            for source in 0..self.sources {
+                let planes = &self.source[(first + source) * plane..];
+                tiles.map_source(self.lists, &block, planes, &mut space, (&mut points[source * LANES..], strides));
+            }
+            let filters = spread(groups * self.results * self.sources);
+            for point in 0..SQUARE {
+                let rows = Rows {
+                    values: &self.filters[point * filters + (group * self.results + results.start) * self.sources..],
+                    offsets: Offsets::Even { count: results.len(), stride: self.sources },
+                    step: 1,
+                    depth: Depth::Straight(self.sources),
+                };
+                let columns = Points {
+                    source: &points[point * sources..][..sources],
+                    offsets: &offsets[..self.sources],
+                    count: distance,
+                };
+                let output = PaddedMatrix::new(&mut products[point * places..], distance);
+                multiply(kernel, &rows, &columns, &output, Epilogue::default());
+            }
+            let strides = Strides { point: places, vector: LANES };
+            for (number, result) in results.clone().enumerate() {
+                let result = group * self.results + result;
+                let bias = self.bias.map_or(0.0, |bias| bias[result]);
+                let products = (&products[number * distance..], strides);
+                tiles.map_result(&block, products, bias, &mut space, |image, places| {
+                    let first = (image * groups * self.results + result) * plane;
+                    // SAFETY: this block's rows of this channel's plane are this task's own.
+                    unsafe { self.result.range(first + places.start..first + places.end) }
+                });
+            }
+        });
+    }
+}
+
+/// The points of a block as the column operand: for each vector of tiles a row per channel, read in place.
+struct Points<'a> {
+    source: &'a [f32],
+    /// Where each channel begins.
+    offsets: &'a [u32],
+    count: usize,
+}
+
+impl Columns for Points<'_> {
+    fn count(&self) -> usize {
+        self.count
+    }
+
+    fn in_place(&self, kernel: &Kernel, columns: Range<usize>, width: usize) -> Option<Panel<'_>> {
+        let vectors: [usize; MAX_VECTORS] = std::array::from_fn(|vector| {
+            let column = columns.start + vector * kernel.lanes;
+            column / LANES * LANES * self.offsets.len() + column % LANES
+        });
+        assert!(width.is_multiple_of(kernel.lanes) && LANES.is_multiple_of(kernel.lanes), "vectors across channels");
+        assert!(
+            columns.start + width <= self.count && self.count * self.offsets.len() <= self.source.len(),
+            "no points"
+        );
+        Some(Panel::InPlace { source: self.source, vectors, offsets: self.offsets })
+    }
+
+    fn panel<'s>(
+        &'s self,
+        _kernel: &Kernel,
+        _depth: Range<usize>,
+        _columns: Range<usize>,
+        _width: usize,
+        _space: &'s mut [f32],
+    ) -> Panel<'s> {
+        unreachable!("every panel is read in place")
+    }
+}

@@ -235,7 +235,7 @@ fn small_filters_of_many_channels_in_sizes_of_real_nets() {
         Geometry { images: 2, channels: 18, outputs: 16, groups: 1, axes: vec![axis(90), axis(41)] },
         square(70, 16, 16, axis(8)),
         square(3, 33, 35, axis(30)),
-        square(2, 150, 140, axis(7)),
+        square(8, 150, 140, axis(7)),
     ];
     for geometry in sizes {
         assert!(Winograd::new(Kernel::get(), &geometry).is_some() || Kernel::get().name == "portable");

@@ -95,7 +95,10 @@ impl<'p, P: Fn(usize, std::ops::Range<usize>) -> &'p mut [f32]> Task for MapFilt
                 *half = maps::filter([tap(0), tap(1), tap(2)]);
             }
             for column in 0..POINTS {
-                let values = maps::filter([half[0][column], half[1][column], half[2][column]]);
+                let values = maps::filter(half.map(
+                    #[inline(always)]
+                    |row| row[column],
+                ));
                 for (row, value) in values.into_iter().enumerate() {
                     let points = points(row * POINTS + column, source..sources.min(source + LANES));
                     if points.len() == LANES {

@@ -86,8 +86,8 @@ impl Plain {
     #[inline(always)]
     fn with(self, other: Self, combine: impl Fn(f32, f32) -> f32) -> Self {
         let mut lanes = self.0;
-        for lane in 0..LANES {
-            lanes[lane] = combine(lanes[lane], other.0[lane]);
+        for (lane, other) in lanes.iter_mut().zip(other.0) {
+            *lane = combine(*lane, other);
         }
         Plain(lanes)
     }

@@ -44,11 +44,11 @@ pub struct Point {
 ///
 /// let text = "lr_policy: \"triangular2\" max_iter: 40 momentum: 0.9
 ///     stage { base_lr: 0.1 max_lr: 0.5 stepsize: 10 max_iter: 20 }
-///     stage { base_lr: 0.01 max_lr: 0.05 stepsize: 5 start_lr_policy: 20 }";
+///     stage { base_lr: 0.0625 max_lr: 0.25 stepsize: 5 start_lr_policy: 20 }";
 /// let solver = parse_solver(text, "solver.prototxt")?;
 /// let points = schedule::points(&solver.message, 0..40)?;
 /// assert_eq!((points[10].rate, points[10].stage), (0.5, 0));
-/// assert_eq!((points[25].rate, points[25].stage), (0.05, 1));
+/// assert_eq!((points[25].rate, points[25].stage), (0.25, 1));
 /// # Ok::<(), rcaffe::Error>(())
 /// ```
 ///

@@ -11,8 +11,8 @@ use super::{
     SQUARE, TASKS, Winograd,
     filters::{FILTER, MapGradient},
     lanes::{self, LANES},
+    planes::Strides,
     spread,
-    tiles::Strides,
 };
 use crate::ops::{
     disjoint::Disjoint,

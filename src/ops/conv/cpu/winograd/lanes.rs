@@ -80,6 +80,7 @@ pub(super) fn run(kernel: &Kernel, task: impl Task) {
 
 /// Lanes that the compiler turns into whatever vectors there are.
 #[derive(Clone, Copy)]
+#[repr(transparent)]
 struct Plain([f32; LANES]);
 
 impl Plain {

@@ -2,12 +2,13 @@
 //!
 //! Tiles of the source and filters are mapped to 36 *points* (`maps.rs`), at each point the channels are multiplied as matrices,
 //! and the products are mapped back. Blocks of tiles are so small that all of this happens in the second-level cache
-//! (`tiles.rs`). Sums are rounded otherwise than in the direct sum, a few times as coarsely; `engine: CAFFE` keeps to that.
+//! (`tiles.rs`, `planes.rs`). Sums are rounded otherwise than in the direct sum, a few times as coarsely; `engine: CAFFE` keeps to that.
 
 mod filters;
 mod gradient;
 mod lanes;
 mod maps;
+mod planes;
 mod tiles;
 
 use std::ops::Range;
@@ -27,7 +28,8 @@ use crate::ops::{
 use filters::Filters;
 use lanes::LANES;
 use maps::POINTS;
-use tiles::{RowLists, Strides, Tiles};
+use planes::Strides;
+use tiles::{RowLists, Tiles};
 
 /// Points of a tile.
 const SQUARE: usize = POINTS * POINTS;

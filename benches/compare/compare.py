@@ -35,6 +35,9 @@ from torch_net import Net
 
 ROOT = Path(__file__).resolve().parents[2]
 
+# Seeds that the check tries.
+SEEDS = 5
+
 # Model file, shape of an image, batch.
 NETS = {
     "cifar10_full-100": ("cifar10_full", (3, 32, 32), 100),
@@ -155,11 +158,25 @@ def worker(mode, file, shape):
 
 
 def check(program, folder, model, shape):
-    """Loss and gradients of both from the same weights; returns the number of parameters."""
+    """Loss and gradients of both from the same weights; returns the number of parameters.
+
+    With two images one unit at the kink of its ReLU, which rounding decides, moves a gradient by a hundredth: one of a few seeds
+    has no such unit.
+    """
+    for seed in range(1, SEEDS):
+        try:
+            return check_seed(program, folder, model, shape, seed)
+        except AssertionError as difference:
+            print(f"seed {seed}: {difference}", file=sys.stderr)
+    return check_seed(program, folder, model, shape, SEEDS)
+
+
+def check_seed(program, folder, model, shape, seed):
+    """The same with one seed."""
     text = net_text(model, shape, 2, without=("Data", "Dropout"))
     file, arrays = folder / "check.prototxt", folder / "check.npz"
     file.write_text(text)
-    run([program, "dump", "--model", file, "--phase", "TRAIN", "--seed", "1", "--backward", "--out", arrays])
+    run([program, "dump", "--model", file, "--phase", "TRAIN", "--seed", str(seed), "--backward", "--out", arrays])
     net = Net(text, (2, *shape))
     with numpy.load(arrays) as theirs:
         compared = set()
@@ -179,7 +196,7 @@ def check(program, folder, model, shape):
             for index, parameter in enumerate(parameters):
                 gradient = torch.from_numpy(theirs[f"param_diff:{layer}:{index}"]).reshape(parameter.shape)
                 error, size = (parameter.grad - gradient).norm().item(), gradient.norm().item()
-                assert error <= 1e-2 * size + 1e-6, f"{model}: gradient {index} of {layer} is off by {error} of {size}"
+                assert error <= 1e-4 * size + 1e-6, f"{model}: gradient {index} of {layer} is off by {error} of {size}"
     arrays.unlink()
     return sum(parameter.numel() for parameter in net.parameters())
 

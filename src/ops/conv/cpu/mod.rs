@@ -57,7 +57,7 @@ pub(super) fn forward(
     if let Some(depthwise) = &workspace.depthwise {
         return depthwise.forward(bottom, weights, bias, top);
     }
-    if let Some(winograd) = &mut workspace.winograd {
+    if let Some(winograd) = &workspace.winograd {
         return winograd.forward(bottom, weights, bias, top);
     }
     let Geometry { channels, outputs, groups, .. } = *geometry;
@@ -77,7 +77,7 @@ pub(super) fn backward_bottom(
     if let Some(depthwise) = &workspace.depthwise {
         return depthwise.backward_bottom(top_diff, weights, bias, bottom_diff);
     }
-    if let Some(winograd) = &mut workspace.winograd {
+    if let Some(winograd) = &workspace.winograd {
         return winograd.backward_bottom(top_diff, weights, bias, bottom_diff);
     }
     let Geometry { channels, outputs, groups, .. } = *geometry;
@@ -133,7 +133,7 @@ pub(super) fn backward_weights(
     if let Some(depthwise) = &mut workspace.depthwise {
         return depthwise.backward_weights(bottom, top_diff, weights_diff);
     }
-    if let Some(winograd) = &mut workspace.winograd {
+    if let Some(winograd) = &workspace.winograd {
         return winograd.backward_weights(bottom, top_diff, weights_diff);
     }
     workspace.gradient.add(&workspace.forward, geometry, bottom, top_diff, weights_diff);

@@ -11,8 +11,9 @@ use super::{
     SQUARE, TASKS, Winograd,
     filters::{FILTER, MapGradient},
     lanes::{self, LANES},
-    planes::Strides,
+    planes::{Space, Strides},
     spread,
+    tiles::Block,
 };
 use crate::ops::{
     disjoint::Disjoint,
@@ -20,7 +21,7 @@ use crate::ops::{
         core::multiply,
         operands::{Depth, Epilogue, Offsets, PaddedMatrix, Rows},
         pack::Matrix,
-        scratch::with_scratch,
+        scratch::{Scratch, with_scratch},
     },
 };
 
@@ -78,45 +79,46 @@ impl Cut {
 
 impl Winograd {
     /// Adds the gradient of the weights.
-    pub fn backward_weights(&mut self, bottom: &[f32], top_diff: &[f32], weights_diff: &mut [f32]) {
+    pub fn backward_weights(&self, bottom: &[f32], top_diff: &[f32], weights_diff: &mut [f32]) {
         if self.tiles.blocks() == 0 {
             return;
         }
-        let cut = Cut::new(self);
-        let (pieces, chunks) = (cut.pieces(self), cut.chunks);
-        let mut partial = std::mem::take(&mut self.partial);
-        let work = Work { winograd: self, bottom, top_diff };
-        if chunks == 1 {
+        let (cut, work) = (Cut::new(self), Work { winograd: self, bottom, top_diff });
+        if cut.chunks == 1 {
             let diff = Disjoint::new(weights_diff);
-            let blocks = 0..self.tiles.blocks();
-            (0..pieces).into_par_iter().for_each(|piece| {
-                work.sum(&cut.piece(self, piece), blocks.clone(), |place, filters| {
+            (0..cut.pieces(self)).into_par_iter().for_each(|piece| {
+                work.sum(&cut.piece(self, piece), 0..self.tiles.blocks(), |place, filters| {
                     // SAFETY: the filters of the piece are this task's own.
                     let diff = unsafe { diff.range(place..place + filters.len()) };
                     diff.iter_mut().zip(filters).for_each(|(diff, value)| *diff += value);
                 });
             });
         } else {
-            let weights = weights_diff.len();
-            let all = partial.take(chunks * weights);
-            let sums = Disjoint::new(all);
-            (0..pieces * chunks).into_par_iter().for_each(|task| {
-                let (piece, chunk, blocks) = (task / chunks, task % chunks, self.tiles.blocks());
-                let blocks = blocks * chunk / chunks..blocks * (chunk + 1) / chunks;
-                work.sum(&cut.piece(self, piece), blocks, |place, filters| {
-                    let place = chunk * weights + place;
-                    // SAFETY: the filters of the piece in this chunk are this task's own.
-                    unsafe { sums.range(place..place + filters.len()) }.copy_from_slice(filters);
-                });
-            });
-            const PART: usize = 1024;
-            weights_diff.par_chunks_mut(PART).enumerate().for_each(|(part, diff)| {
-                for sums in all.chunks_exact(weights) {
-                    diff.iter_mut().zip(&sums[part * PART..]).for_each(|(diff, value)| *diff += value);
-                }
-            });
+            with_scratch(|scratch| self.add_chunks(&cut, &work, scratch, weights_diff));
         }
-        self.partial = partial;
+    }
+
+    /// Adds the gradients of all chunks, each summed up on its own.
+    fn add_chunks(&self, cut: &Cut, work: &Work<'_>, scratch: &mut Scratch, weights_diff: &mut [f32]) {
+        // Weights that are added at a time.
+        const PART: usize = 1024;
+        let (weights, chunks) = (weights_diff.len(), cut.chunks);
+        let all = scratch.take(chunks * weights);
+        let sums = Disjoint::new(all);
+        (0..cut.pieces(self) * chunks).into_par_iter().for_each(|task| {
+            let (piece, chunk, blocks) = (task / chunks, task % chunks, self.tiles.blocks());
+            let blocks = blocks * chunk / chunks..blocks * (chunk + 1) / chunks;
+            work.sum(&cut.piece(self, piece), blocks, |place, filters| {
+                let place = chunk * weights + place;
+                // SAFETY: the filters of the piece in this chunk are this task's own.
+                unsafe { sums.range(place..place + filters.len()) }.copy_from_slice(filters);
+            });
+        });
+        weights_diff.par_chunks_mut(PART).enumerate().for_each(|(part, diff)| {
+            for sums in all.chunks_exact(weights) {
+                diff.iter_mut().zip(&sums[part * PART..]).for_each(|(diff, value)| *diff += value);
+            }
+        });
     }
 }
 
@@ -127,67 +129,95 @@ struct Work<'a> {
     top_diff: &'a [f32],
 }
 
+/// Memory for a piece.
+struct Memory<'a> {
+    /// Point × output × channel, rows of whole vectors.
+    sums: &'a mut [f32],
+    /// Point × channel × tile.
+    sources: &'a mut [f32],
+    /// Point × output × tile.
+    results: &'a mut [f32],
+    space: Space<'a>,
+}
+
 impl Work<'_> {
     /// Sums up some blocks for one piece, and gives `write` the gradients of neighbouring filters with their place.
     fn sum(&self, piece: &Piece, blocks: Range<usize>, write: impl Fn(usize, &[f32])) {
-        let Winograd { kernel, groups, channels, outputs, plane, ref tiles, .. } = *self.winograd;
-        let distance = tiles.distance();
-        let (sources, results) = (piece.channels.len(), piece.outputs.len());
-        let width = sources.next_multiple_of(LANES);
-        // Point × output × channel; point × channel × tile; point × output × tile.
-        let (area, of_source, of_result) =
-            (spread(results * width), spread(sources * distance), spread(results * distance));
+        let tiles = &self.winograd.tiles;
+        let (channels, outputs) = (piece.channels.len(), piece.outputs.len());
+        let sums = SQUARE * spread(outputs * channels.next_multiple_of(LANES));
+        let sources = SQUARE * spread(channels * tiles.distance());
+        let results = SQUARE * spread(outputs * tiles.distance());
         with_scratch(|scratch| {
-            let size = SQUARE * (area + of_source + of_result) + tiles.space();
-            let (sums, memory) = scratch.take(size).split_at_mut(SQUARE * area);
-            let (points, memory) = memory.split_at_mut(SQUARE * of_source);
-            let (gradients, memory) = memory.split_at_mut(SQUARE * of_result);
-            let mut space = tiles.divide(memory);
+            let (sums, memory) = scratch.take(sums + sources + results + tiles.space()).split_at_mut(sums);
+            let (sources, memory) = memory.split_at_mut(sources);
+            let (results, memory) = memory.split_at_mut(results);
+            let mut memory = Memory { sums, sources, results, space: tiles.divide(memory) };
             for (number, block) in blocks.enumerate() {
                 let block = tiles.block(block);
-                let first = block.images.start * groups + piece.group;
-                let strides = Strides { point: of_source, vector: LANES };
-                for (number, index) in piece.channels.clone().enumerate() {
-                    let planes = &self.bottom[(first * channels + index) * plane..];
-                    let points = (&mut points[number * distance..], strides);
-                    tiles.map_source(&self.winograd.bottom_rows, &block, planes, &mut space, points);
-                }
-                let strides = Strides { point: of_result, vector: LANES };
-                for (number, index) in piece.outputs.clone().enumerate() {
-                    let planes = &self.top_diff[(first * outputs + index) * plane..];
-                    let points = (&mut gradients[number * distance..], strides);
-                    tiles.map_result_gradient(&self.winograd.top_rows, &block, planes, &mut space, points);
-                }
-                for (point, sums) in sums.chunks_exact_mut(area).enumerate() {
-                    let rows = Rows {
-                        values: &gradients[point * of_result..],
-                        offsets: Offsets::Even { count: results, stride: distance },
-                        step: 1,
-                        depth: Depth::Straight(block.tiles),
-                    };
-                    let columns = Matrix {
-                        values: &points[point * of_source..],
-                        depth_stride: 1,
-                        column_stride: distance,
-                        columns: sources,
-                    };
-                    let epilogue = Epilogue { bias: None, accumulate: number > 0 };
-                    multiply(kernel, &rows, &columns, &PaddedMatrix::new(sums, width), epilogue);
-                }
+                self.map(piece, &block, &mut memory);
+                self.multiply(piece, &block, &mut memory, number > 0);
             }
-            for (row, output) in piece.outputs.clone().enumerate() {
-                for channel in piece.channels.clone().step_by(LANES) {
-                    let place = row * width + channel - piece.channels.start;
-                    let mut taps = [[0.0; LANES]; FILTER];
-                    lanes::run(kernel, MapGradient { points: &sums[place..], distance: area, taps: &mut taps });
-                    let mut filters = [0.0; LANES * FILTER];
-                    for (lane, filter) in filters.chunks_exact_mut(FILTER).enumerate() {
-                        filter.iter_mut().zip(&taps).for_each(|(value, tap)| *value = tap[lane]);
-                    }
-                    let count = LANES.min(piece.channels.end - channel);
-                    write(((piece.group * outputs + output) * channels + channel) * FILTER, &filters[..count * FILTER]);
-                }
-            }
+            self.map_back(piece, memory.sums, write);
         });
+    }
+
+    /// Maps both sides of a block to points.
+    fn map(&self, piece: &Piece, block: &Block, memory: &mut Memory<'_>) {
+        let Winograd { groups, channels, outputs, plane, ref tiles, .. } = *self.winograd;
+        let Memory { sources, results, space, .. } = memory;
+        let first = block.images.start * groups + piece.group;
+        let strides = Strides { point: sources.len() / SQUARE, vector: LANES };
+        for (number, channel) in piece.channels.clone().enumerate() {
+            let planes = &self.bottom[(first * channels + channel) * plane..];
+            let points = (&mut sources[number * tiles.distance()..], strides);
+            tiles.map_source(&self.winograd.bottom_rows, block, planes, space, points);
+        }
+        let strides = Strides { point: results.len() / SQUARE, vector: LANES };
+        for (number, output) in piece.outputs.clone().enumerate() {
+            let planes = &self.top_diff[(first * outputs + output) * plane..];
+            let points = (&mut results[number * tiles.distance()..], strides);
+            tiles.map_result_gradient(&self.winograd.top_rows, block, planes, space, points);
+        }
+    }
+
+    /// Adds the products of both sides to the sums, or writes them there.
+    fn multiply(&self, piece: &Piece, block: &Block, memory: &mut Memory<'_>, accumulate: bool) {
+        let (kernel, distance) = (self.winograd.kernel, self.winograd.tiles.distance());
+        let (channels, outputs) = (piece.channels.len(), piece.outputs.len());
+        let each = |values: &[f32]| values.len() / SQUARE;
+        let sources = memory.sources.chunks_exact(each(memory.sources));
+        let results = memory.results.chunks_exact(each(memory.results));
+        let sums = memory.sums.chunks_exact_mut(each(memory.sums));
+        for ((sources, results), sums) in sources.zip(results).zip(sums) {
+            let rows = Rows {
+                values: results,
+                offsets: Offsets::Even { count: outputs, stride: distance },
+                step: 1,
+                depth: Depth::Straight(block.tiles),
+            };
+            let columns = Matrix { values: sources, depth_stride: 1, column_stride: distance, columns: channels };
+            let sums = PaddedMatrix::new(sums, channels.next_multiple_of(LANES));
+            multiply(kernel, &rows, &columns, &sums, Epilogue { bias: None, accumulate });
+        }
+    }
+
+    /// Maps the sums back to filters, sixteen channels of an output at a time.
+    fn map_back(&self, piece: &Piece, sums: &[f32], write: impl Fn(usize, &[f32])) {
+        let Winograd { kernel, channels, outputs, .. } = *self.winograd;
+        let (width, distance) = (piece.channels.len().next_multiple_of(LANES), sums.len() / SQUARE);
+        for (row, output) in piece.outputs.clone().enumerate() {
+            for channel in piece.channels.clone().step_by(LANES) {
+                let points = &sums[row * width + channel - piece.channels.start..];
+                let mut taps = [[0.0; LANES]; FILTER];
+                lanes::run(kernel, MapGradient { points, distance, taps: &mut taps });
+                let mut filters = [0.0; LANES * FILTER];
+                for (lane, filter) in filters.chunks_exact_mut(FILTER).enumerate() {
+                    filter.iter_mut().zip(&taps).for_each(|(value, tap)| *value = tap[lane]);
+                }
+                let count = LANES.min(piece.channels.end - channel);
+                write(((piece.group * outputs + output) * channels + channel) * FILTER, &filters[..count * FILTER]);
+            }
+        }
     }
 }

@@ -22,14 +22,14 @@ use crate::ops::{
         core::multiply,
         kernel::{Kernel, MAX_VECTORS},
         operands::{Columns, Depth, Epilogue, Offsets, PaddedMatrix, Panel, Rows},
-        scratch::{Scratch, with_scratch},
+        scratch::with_scratch,
     },
 };
 use filters::Filters;
 use lanes::LANES;
 use maps::POINTS;
-use planes::Strides;
-use tiles::{RowLists, Tiles};
+use planes::{Space, Strides};
+use tiles::{Block, RowLists, Tiles};
 
 /// Points of a tile.
 const SQUARE: usize = POINTS * POINTS;
@@ -62,7 +62,7 @@ fn spread(values: usize) -> usize {
     values.next_multiple_of(LANES) + LANES
 }
 
-/// A convolution that goes this way, and memory for what it keeps.
+/// A convolution that goes this way.
 #[derive(Debug)]
 pub(super) struct Winograd {
     kernel: &'static Kernel,
@@ -76,10 +76,6 @@ pub(super) struct Winograd {
     top_rows: RowLists,
     /// Where the sixteen values of each source channel begin.
     offsets: Vec<u32>,
-    /// Point × result channel, over all groups × source channel.
-    filters: Scratch,
-    /// The gradients of chunks.
-    partial: Scratch,
 }
 
 impl Winograd {
@@ -109,46 +105,39 @@ impl Winograd {
             top_rows: tiles.row_lists(groups * outputs * plane)?,
             offsets: (0..channels.max(outputs)).map(offset).collect::<Option<_>>()?,
             tiles,
-            filters: Scratch::default(),
-            partial: Scratch::default(),
         })
     }
 
     /// `top = bottom ∗ weights (+ bias)`.
-    pub fn forward(&mut self, bottom: &[f32], weights: &[f32], bias: Option<&[f32]>, top: &mut [f32]) {
+    pub fn forward(&self, bottom: &[f32], weights: &[f32], bias: Option<&[f32]>, top: &mut [f32]) {
         self.correlate(false, bottom, weights, bias, top);
     }
 
     /// The bottom's gradient, or as an operation of its own the transposed convolution (+ bias).
-    pub fn backward_bottom(
-        &mut self,
-        top_diff: &[f32],
-        weights: &[f32],
-        bias: Option<&[f32]>,
-        bottom_diff: &mut [f32],
-    ) {
+    pub fn backward_bottom(&self, top_diff: &[f32], weights: &[f32], bias: Option<&[f32]>, bottom_diff: &mut [f32]) {
         self.correlate(true, top_diff, weights, bias, bottom_diff);
     }
 
-    fn correlate(&mut self, turned: bool, source: &[f32], weights: &[f32], bias: Option<&[f32]>, result: &mut [f32]) {
+    fn correlate(&self, turned: bool, source: &[f32], weights: &[f32], bias: Option<&[f32]>, result: &mut [f32]) {
         let Winograd { groups, channels, outputs, .. } = *self;
-        let mut filters = std::mem::take(&mut self.filters);
-        let mapped = filters.take(SQUARE * spread(groups * channels * outputs));
         let (sources, results) = if turned { (outputs, channels) } else { (channels, outputs) };
-        Filters { weights, outputs, channels, turned }.map(self.kernel, groups * results, mapped);
+        let lists = if turned { &self.top_rows } else { &self.bottom_rows };
         let blocks = self.tiles.blocks();
         let parts = TASKS.div_ceil((groups * blocks).max(1)).min(results.div_ceil(LEAST_RESULTS));
         let part = results.div_ceil(parts).next_multiple_of(self.kernel.rows);
         let parts = results.div_ceil(part);
-        let lists = if turned { &self.top_rows } else { &self.bottom_rows };
-        let result = Disjoint::new(result);
-        let correlation =
-            Correlation { winograd: self, lists, sources, results, source, filters: mapped, bias, result };
-        (0..groups * blocks * parts).into_par_iter().for_each(|task| {
-            let (group, first) = (task / parts / blocks, task % parts * part);
-            correlation.run(group, task / parts % blocks, first..results.min(first + part));
+        with_scratch(|scratch| {
+            // Point × result channel, over all groups × source channel.
+            let filters = scratch.take(SQUARE * spread(groups * channels * outputs));
+            Filters { weights, outputs, channels, turned }.map(self.kernel, groups * results, filters);
+            let result = Disjoint::new(result);
+            let correlation = Correlation { winograd: self, lists, sources, results, source, filters, bias, result };
+            (0..groups * blocks * parts).into_par_iter().for_each(|task| {
+                let (group, first) = (task / parts / blocks, task % parts * part);
+                let results = first..results.min(first + part);
+                correlation.run(&Part { group, block: self.tiles.block(task / parts % blocks), results });
+            });
         });
-        self.filters = filters;
     }
 }
 
@@ -165,52 +154,72 @@ struct Correlation<'a> {
     result: Disjoint<'a>,
 }
 
+/// What one task computes: some result channels of a group, for one block of tiles.
+struct Part {
+    group: usize,
+    block: Block,
+    results: Range<usize>,
+}
+
 impl Correlation<'_> {
-    /// Some result channels of a group, for one block of tiles.
-    fn run(&self, group: usize, block: usize, results: Range<usize>) {
-        let Winograd { kernel, groups, plane, ref tiles, ref offsets, .. } = *self.winograd;
-        let (block, distance) = (tiles.block(block), tiles.distance());
+    fn run(&self, part: &Part) {
+        let tiles = &self.winograd.tiles;
         with_scratch(|scratch| {
-            let (sources, places) = (spread(self.sources * distance), spread(results.len() * distance));
-            let memory = scratch.take(SQUARE * (sources + places) + tiles.space());
-            let (points, memory) = memory.split_at_mut(SQUARE * sources);
-            let (products, memory) = memory.split_at_mut(SQUARE * places);
+            let sources = SQUARE * spread(self.sources * tiles.distance());
+            let results = SQUARE * spread(part.results.len() * tiles.distance());
+            let (points, memory) = scratch.take(sources + results + tiles.space()).split_at_mut(sources);
+            let (products, memory) = memory.split_at_mut(results);
             let mut space = tiles.divide(memory);
-            let first = (block.images.start * groups + group) * self.sources;
-            // Point × vector of tiles × channel × tile: so the vectors of a panel are three streams.
-            let strides = Strides { point: sources, vector: self.sources * LANES };
-            for source in 0..self.sources {
-                let planes = &self.source[(first + source) * plane..];
-                tiles.map_source(self.lists, &block, planes, &mut space, (&mut points[source * LANES..], strides));
-            }
-            let filters = spread(groups * self.results * self.sources);
-            for point in 0..SQUARE {
-                let rows = Rows {
-                    values: &self.filters[point * filters + (group * self.results + results.start) * self.sources..],
-                    offsets: Offsets::Even { count: results.len(), stride: self.sources },
-                    step: 1,
-                    depth: Depth::Straight(self.sources),
-                };
-                let columns = Points {
-                    source: &points[point * sources..][..sources],
-                    offsets: &offsets[..self.sources],
-                    count: distance,
-                };
-                let output = PaddedMatrix::new(&mut products[point * places..], distance);
-                multiply(kernel, &rows, &columns, &output, Epilogue::default());
-            }
-            let strides = Strides { point: places, vector: LANES };
-            for (number, result) in results.clone().enumerate() {
-                let result = group * self.results + result;
-                let bias = self.bias.map_or(0.0, |bias| bias[result]);
-                let products = (&products[number * distance..], strides);
-                tiles.map_result(&block, products, bias, &mut space, |image, places| {
-                    let first = (image * groups * self.results + result) * plane;
-                    // SAFETY: this block's rows of this channel's plane are this task's own.
-                    unsafe { self.result.range(first + places.start..first + places.end) }
-                });
-            }
+            self.map_sources(part, points, &mut space);
+            self.multiply(part, points, products);
+            self.map_results(part, products, &mut space);
         });
+    }
+
+    /// All source channels to point × vector of tiles × channel × tile: so the vectors of a panel are three streams.
+    fn map_sources(&self, part: &Part, points: &mut [f32], space: &mut Space<'_>) {
+        let Winograd { groups, plane, ref tiles, .. } = *self.winograd;
+        let strides = Strides { point: points.len() / SQUARE, vector: self.sources * LANES };
+        let first = (part.block.images.start * groups + part.group) * self.sources;
+        for source in 0..self.sources {
+            let planes = &self.source[(first + source) * plane..];
+            tiles.map_source(self.lists, &part.block, planes, space, (&mut points[source * LANES..], strides));
+        }
+    }
+
+    /// At each point the filters with the source channels, to point × result channel × tile.
+    fn multiply(&self, part: &Part, points: &[f32], products: &mut [f32]) {
+        let Winograd { kernel, ref tiles, ref offsets, .. } = *self.winograd;
+        let (points, filters) = (points.chunks_exact(points.len() / SQUARE), self.filters.len() / SQUARE);
+        let products = products.chunks_exact_mut(products.len() / SQUARE);
+        let first = (part.group * self.results + part.results.start) * self.sources;
+        for (point, (source, products)) in points.zip(products).enumerate() {
+            let rows = Rows {
+                values: &self.filters[point * filters + first..],
+                offsets: Offsets::Even { count: part.results.len(), stride: self.sources },
+                step: 1,
+                depth: Depth::Straight(self.sources),
+            };
+            let columns = Points { source, offsets: &offsets[..self.sources], count: tiles.distance() };
+            let output = PaddedMatrix::new(products, tiles.distance());
+            multiply(kernel, &rows, &columns, &output, Epilogue::default());
+        }
+    }
+
+    /// The products to the results.
+    fn map_results(&self, part: &Part, products: &[f32], space: &mut Space<'_>) {
+        let Winograd { groups, plane, ref tiles, .. } = *self.winograd;
+        let strides = Strides { point: products.len() / SQUARE, vector: LANES };
+        for (number, result) in part.results.clone().enumerate() {
+            let result = part.group * self.results + result;
+            let bias = self.bias.map_or(0.0, |bias| bias[result]);
+            let products = (&products[number * tiles.distance()..], strides);
+            tiles.map_result(&part.block, products, bias, space, |image, places| {
+                let first = (image * groups * self.results + result) * plane;
+                // SAFETY: this block's rows of this channel's plane are this task's own.
+                unsafe { self.result.range(first + places.start..first + places.end) }
+            });
+        }
     }
 }
 

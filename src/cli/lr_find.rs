@@ -94,6 +94,7 @@ Examples:
 /// When an option cannot be, a file cannot be read or written, or a layer fails.
 pub fn run(args: &Args) -> Result<()> {
     args.plot.as_deref().map(chart::check_extension).transpose()?;
+    [&args.csv, &args.plot, &args.write].into_iter().flatten().try_for_each(|path| output::check_folder(path))?;
     let mut solver = read_solver(&args.solver)?;
     if args.seed.is_some() {
         solver.message.random_seed = args.seed;

@@ -1,6 +1,9 @@
-//! What commands print on stdout. A closed pipe is an error like another, which [`super::main`] takes as a wish to stop.
+//! What commands print on stdout, and the files that they write at their end. A closed pipe is an error like another, which [`super::main`] takes as a wish to stop.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    path::Path,
+};
 
 use crate::error::{Error, Result};
 
@@ -19,4 +22,18 @@ pub fn text(text: &str) -> Result<()> {
 /// When stdout cannot be written.
 pub fn line(line: impl std::fmt::Display) -> Result<()> {
     text(&format!("{line}\n"))
+}
+
+/// Checks that a file can be made where a long run will write it at its end.
+///
+/// # Errors
+/// When its folder does not exist.
+pub fn check_folder(path: &Path) -> Result<()> {
+    match path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        None => Ok(()),
+        Some(folder) => {
+            let message = format!("there is no folder {}", folder.display());
+            Err(Error::io(path, io::Error::new(io::ErrorKind::NotFound, message)))
+        }
+    }
 }

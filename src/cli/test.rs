@@ -67,6 +67,7 @@ pub fn run(args: &Args) -> Result<()> {
         return Err(Error::config("--iterations", "must be at least 1"));
     }
     args.plot.as_deref().map(chart::check_extension).transpose()?;
+    [&args.csv, &args.plot].into_iter().flatten().try_for_each(|path| output::check_folder(path))?;
     device::choose(args.gpu.as_deref(), None)?;
     let mut net = model::build(&args.model, PhaseName::Test, Some(&args.state), None)?;
     model::load(&mut net, &args.weights)?;

@@ -3,7 +3,8 @@
 use super::*;
 use crate::{
     layers::testing::{GradientCheck, Trial, values},
-    proto::BlobProto,
+    ops::gemm::Kernel,
+    proto::{BlobProto, ConvolutionParameter, convolution_parameter::Engine},
 };
 
 fn message(options: ConvolutionParameter, blobs: &[Vec<f32>]) -> LayerParameter {
@@ -80,6 +81,22 @@ fn gradients() {
         let mut trial = builder.tops(2).run().unwrap();
         GradientCheck::default().run(&mut trial);
     }
+}
+
+/// Winograd's way rounds otherwise than the direct sum, which `engine: CAFFE` asks for.
+#[test]
+fn engine_chooses_the_direct_sum() {
+    let blobs = [values(32 * 32 * 9, 1), values(32, 2)];
+    let top = |engine| {
+        let options = ConvolutionParameter { pad: vec![1], engine: Some(engine as i32), ..options(32, 3) };
+        let message = message(options, &blobs);
+        Trial::of(&message).bottom([8, 32, 8, 8], values(8 * 32 * 64, 3)).run().unwrap().top(0)
+    };
+    let (direct, default) = (top(Engine::Caffe), top(Engine::Default));
+    let largest = direct.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+    assert!(direct.iter().zip(&default).all(|(a, b)| (a - b).abs() <= 1e-5 * largest));
+    // Without fused multiplication all goes by the direct sum.
+    assert_eq!(direct == default, Kernel::get().name == "portable");
 }
 
 #[test]

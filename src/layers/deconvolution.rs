@@ -12,7 +12,8 @@ use crate::{
     error::{Error, Result},
     layers::{
         Io, Layer, Setup, Work,
-        convolution::{Options, Window, check_bottoms, check_count, check_padding},
+        convolution::{check_bottoms, check_padding},
+        convolution_options::{Options, Window, check_count},
     },
     ops::{
         broadcast::{self, Spans, Sums},

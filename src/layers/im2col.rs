@@ -8,7 +8,10 @@
 
 use crate::{
     error::{Error, Result},
-    layers::{Io, Layer, Setup, convolution::Options},
+    layers::{
+        Io, Layer, Setup,
+        convolution_options::{Options, Window},
+    },
     ops::{
         conv::Axis,
         movement::{self, NOWHERE},
@@ -21,7 +24,7 @@ use crate::{
 pub struct Im2col {
     options: Options,
     channel_axis: usize,
-    windows: Vec<super::convolution::Window>,
+    windows: Vec<Window>,
     /// Values of one channel of x.
     plane: usize,
     /// For each value of y that comes from one channel, its place there.

@@ -16,6 +16,7 @@ mod clip;
 mod concat;
 mod contrastive_loss;
 mod convolution;
+mod convolution_options;
 mod crop;
 mod crop_center;
 mod cut;

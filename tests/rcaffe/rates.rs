@@ -155,6 +155,14 @@ fn a_solver_that_is_a_range_test_is_run_as_one() {
     assert!(line.contains(".svg or .png"), "{line}");
 }
 
+#[test]
+fn a_file_without_a_folder_is_refused_before_the_run() {
+    let folder = workspace(SOLVER, NET);
+    let output = run_in(folder.path(), &["lr-find", "--solver", "solver.prototxt", "--csv", "nowhere/curve.csv"]);
+    assert!(error(&output).ends_with("there is no folder nowhere"), "{}", error(&output));
+    assert!(stdout(&output).is_empty(), "the run had begun: {}", stdout(&output));
+}
+
 /// What `check` prints of a solver and a net, problems only; whether it ended with 0.
 fn check(solver: &str, net: &str) -> (String, bool) {
     let folder = workspace(solver, net);

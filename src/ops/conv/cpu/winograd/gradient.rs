@@ -55,10 +55,10 @@ impl Cut {
         let even = |count: usize, most: usize| count.div_ceil(count.div_ceil(most)).next_multiple_of(LANES).min(count);
         let channels = even(winograd.channels, PIECE_CHANNELS);
         let outputs = even(winograd.outputs, PIECE_OUTPUTS);
-        let pieces = winograd.groups * winograd.channels.div_ceil(channels) * winograd.outputs.div_ceil(outputs);
+        let whole = Cut { channels, outputs, chunks: 1 };
         let blocks = winograd.tiles.blocks();
-        let chunks = TASKS.div_ceil(pieces).min((blocks / CHUNK_BLOCKS).max(blocks.min(LEAST_CHUNKS)));
-        Cut { channels, outputs, chunks }
+        let most = (blocks / CHUNK_BLOCKS).max(blocks.min(LEAST_CHUNKS));
+        Cut { chunks: TASKS.div_ceil(whole.pieces(winograd)).min(most), ..whole }
     }
 
     fn pieces(&self, winograd: &Winograd) -> usize {

@@ -58,7 +58,7 @@ impl Tiles {
     ) {
         self.check(points, strides);
         let rows = lists.of(self, block);
-        lanes::run(self.kernel, MapSource { tiles: self, rows, block, planes, space, points, strides });
+        lanes::run(self.kernel, MapSource(Channel { tiles: self, rows, block, planes, space, points, strides }));
     }
 
     /// Maps the gradient of one channel of a result to points; `planes` begins with that of the block's first image.
@@ -72,7 +72,10 @@ impl Tiles {
     ) {
         self.check(points, strides);
         let rows = lists.of(self, block);
-        lanes::run(self.kernel, MapResultGradient { tiles: self, rows, block, planes, space, points, strides });
+        lanes::run(
+            self.kernel,
+            MapResultGradient(Channel { tiles: self, rows, block, planes, space, points, strides }),
+        );
     }
 
     /// Maps products at the points of one channel to results, plus a bias; `plane` gives a range of the plane of an image.
@@ -116,7 +119,8 @@ impl Tiles {
     }
 }
 
-struct MapSource<'a, 's> {
+/// One channel of a block, and the points it is mapped to.
+struct Channel<'a, 's> {
     tiles: &'a Tiles,
     rows: &'a [Vec<u32>; POINTS],
     block: &'a Block,
@@ -126,10 +130,12 @@ struct MapSource<'a, 's> {
     strides: Strides,
 }
 
+struct MapSource<'a, 's>(Channel<'a, 's>);
+
 impl Task for MapSource<'_, '_> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        let MapSource { tiles, rows, block, planes, space: Space { lines, columns, half }, points, strides } = self;
+        let Channel { tiles, rows, block, planes, space: Space { lines, columns, half }, points, strides } = self.0;
         let distance = tiles.distance();
         for (place, rows) in rows.iter().enumerate() {
             tiles.lay(rows, block, planes, lines);
@@ -167,20 +173,12 @@ impl Task for MapSource<'_, '_> {
     }
 }
 
-struct MapResultGradient<'a, 's> {
-    tiles: &'a Tiles,
-    rows: &'a [Vec<u32>; POINTS],
-    block: &'a Block,
-    planes: &'a [f32],
-    space: &'a mut Space<'s>,
-    points: &'a mut [f32],
-    strides: Strides,
-}
+struct MapResultGradient<'a, 's>(Channel<'a, 's>);
 
 impl Task for MapResultGradient<'_, '_> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        let MapResultGradient { tiles, rows, block, planes, space: Space { lines, half, .. }, points, strides } = self;
+        let Channel { tiles, rows, block, planes, space: Space { lines, half, .. }, points, strides } = self.0;
         let distance = tiles.distance();
         for (place, rows) in rows[1..=TILE].iter().enumerate() {
             tiles.lay(rows, block, planes, lines);

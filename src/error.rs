@@ -61,6 +61,16 @@ pub enum Error {
         /// What the operating system said.
         cause: io::Error,
     },
+    /// A GPU that cannot be used, or a call on it that failed.
+    #[error("{place}{call}: {message}")]
+    Cuda {
+        /// The layer that was running.
+        place: Place,
+        /// The call, or what is missing.
+        call: String,
+        /// What CUDA said, and what to do.
+        message: String,
+    },
     /// Training that left the finite numbers.
     #[error("training stopped at iteration {iteration}: {message}")]
     NonFinite {
@@ -113,6 +123,11 @@ impl Error {
         Error::Data { place: Place::default(), origin: origin.into(), message: message.into() }
     }
 
+    /// A GPU that cannot be used, or a call on it that failed.
+    pub fn cuda(call: impl Into<String>, message: impl Into<String>) -> Self {
+        Error::Cuda { place: Place::default(), call: call.into(), message: message.into() }
+    }
+
     /// A file that cannot be read or written.
     pub fn io(path: impl Into<PathBuf>, cause: io::Error) -> Self {
         Error::Io { place: Place::default(), path: path.into(), cause }
@@ -122,7 +137,7 @@ impl Error {
     pub fn place(&self) -> Option<&Place> {
         match self {
             Error::Config { place, .. } | Error::Shape { place, .. } => Some(place),
-            Error::Data { place, .. } | Error::Io { place, .. } => Some(place),
+            Error::Data { place, .. } | Error::Io { place, .. } | Error::Cuda { place, .. } => Some(place),
             Error::Parse { .. } | Error::NonFinite { .. } => None,
         }
     }
@@ -132,7 +147,7 @@ impl Error {
     pub fn at(mut self, known: &Place) -> Self {
         let place = match &mut self {
             Error::Config { place, .. } | Error::Shape { place, .. } => place,
-            Error::Data { place, .. } | Error::Io { place, .. } => place,
+            Error::Data { place, .. } | Error::Io { place, .. } | Error::Cuda { place, .. } => place,
             Error::Parse { .. } | Error::NonFinite { .. } => return self,
         };
         if place.file.is_none() {

@@ -13,6 +13,7 @@
 pub mod check;
 pub mod cli;
 pub mod compare;
+pub mod cuda;
 pub mod data;
 pub mod error;
 pub mod layers;

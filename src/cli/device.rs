@@ -3,29 +3,88 @@
 use log::{info, warn};
 
 use crate::{
+    cuda::{Card, Math},
     error::{Error, Result},
     proto::{SolverParameter, solver_parameter::SolverMode},
     report::lines::tool,
     tensor::Device,
 };
 
-/// The device that `--gpu` or the solver's `solver_mode` asks for, and Caffe's line about it.
-///
-/// As in Caffe's tool, a solver without `solver_mode` runs on the CPU. One that says GPU does too, with a warning: the file
-/// may be one that must stay as it is.
-///
-/// # Errors
-/// When `--gpu` is given: this version has no CUDA back end.
-pub fn choose(gpu: Option<&str>, solver: Option<&SolverParameter>) -> Result<Device> {
-    if gpu.is_some_and(|devices| !devices.is_empty()) {
-        let message = "this build has no CUDA back end yet; leave the flag out to run on the CPU";
+/// Flags of every command that runs nets.
+#[derive(clap::Args, Debug, Clone, Default)]
+pub struct Args {
+    /// GPU to run on, by its number (`rcaffe devices` lists them) [default: what the solver's solver_mode says, else the CPU]
+    #[arg(long, value_name = "N")]
+    pub gpu: Option<String>,
+    /// How a GPU rounds products of matrices: f32, or tf32, faster and with three digits
+    #[arg(long, value_name = "KIND", default_value = "f32", hide_default_value = true)]
+    pub math: MathName,
+}
+
+/// A rounding as `--math` writes it.
+#[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MathName {
+    /// As f32.
+    #[default]
+    F32,
+    /// Factors rounded to ten bits behind the point.
+    Tf32,
+}
+
+impl Args {
+    /// The device that `--gpu` or the solver's `solver_mode` asks for, and Caffe's lines about it.
+    ///
+    /// A solver that says nothing means the GPU, as in Caffe's file format, but only if there is one. Without a GPU that can be used the run
+    /// goes to the CPU with a line that says why.
+    ///
+    /// # Errors
+    /// When `--gpu` asks for what is not there.
+    pub fn choose(&self, solver: Option<&SolverParameter>) -> Result<Device> {
+        let asked = self.gpu.as_deref().filter(|gpu| !gpu.is_empty());
+        let opened = match (asked, solver) {
+            (Some(gpu), _) => Card::open(ordinal(gpu)?).map(Some)?,
+            (None, Some(solver)) if solver.solver_mode() == SolverMode::Gpu => by_solver(solver),
+            _ => None,
+        };
+        let Some(card) = opened else {
+            info!("{}", tool::use_cpu());
+            return Ok(Device::Cpu);
+        };
+        let properties = card.properties();
+        info!("{}", tool::using_gpus(properties.ordinal));
+        info!("{}", tool::gpu(properties.ordinal, &properties.name));
+        card.set_math(match self.math {
+            MathName::F32 => Math::F32,
+            MathName::Tf32 => Math::Tf32,
+        });
+        Ok(Device::Cuda(card))
+    }
+}
+
+/// The card for a solver that means the GPU, if it can be used.
+fn by_solver(solver: &SolverParameter) -> Option<&'static Card> {
+    let ordinal = solver.device_id().max(0) as usize;
+    let card = Card::open(ordinal);
+    if let Err(error) = &card {
+        let asks = if solver.solver_mode.is_some() {
+            "solver_mode is GPU"
+        } else {
+            "solver_mode is not given, which means GPU"
+        };
+        warn!("{asks}, but {error}: running on the CPU");
+    }
+    card.ok()
+}
+
+/// The card that the flag names.
+fn ordinal(gpu: &str) -> Result<usize> {
+    if gpu == "all" || gpu.contains(',') {
+        let message = format!("{gpu:?} asks for several GPUs; this version trains on one: give its number");
         return Err(Error::config("--gpu", message));
     }
-    if solver.is_some_and(|solver| solver.solver_mode == Some(SolverMode::Gpu.into())) {
-        warn!("solver_mode is GPU, but this build has no CUDA back end yet: running on the CPU");
-    }
-    info!("{}", tool::use_cpu());
-    Ok(Device::Cpu)
+    gpu.trim()
+        .parse()
+        .map_err(|_| Error::config("--gpu", format!("{gpu:?} is not the number of a GPU; `rcaffe devices` lists them")))
 }
 
 #[cfg(test)]
@@ -33,15 +92,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gpus_asked_for_by_flag_are_refused_by_name() {
-        let error = choose(Some("0,1"), None).unwrap_err();
-        assert!(error.to_string().starts_with("--gpu: "), "{error}");
-        assert_eq!(choose(Some(""), None).unwrap(), Device::Cpu);
+    fn what_is_no_single_gpu_is_refused_by_name() {
+        for (gpu, part) in
+            [("0,1", "several GPUs"), ("all", "several GPUs"), ("first", "not the number"), ("-1", "not the number")]
+        {
+            let error = Args { gpu: Some(gpu.into()), ..Args::default() }.choose(None).unwrap_err().to_string();
+            assert!(error.starts_with("--gpu: ") && error.contains(part), "{error}");
+        }
     }
 
     #[test]
-    fn a_solver_for_the_gpu_runs_on_the_cpu() {
-        let solver = SolverParameter { solver_mode: Some(SolverMode::Gpu.into()), ..SolverParameter::default() };
-        assert_eq!(choose(None, Some(&solver)).unwrap(), Device::Cpu);
+    fn a_solver_for_the_cpu_runs_there() {
+        let solver = SolverParameter { solver_mode: Some(SolverMode::Cpu.into()), ..SolverParameter::default() };
+        assert_eq!(Args { gpu: Some(String::new()), ..Args::default() }.choose(Some(&solver)).unwrap(), Device::Cpu);
+        assert_eq!(Args::default().choose(None).unwrap(), Device::Cpu);
     }
 }

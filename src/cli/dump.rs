@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{flags::PhaseName, model};
+use super::{device, flags::PhaseName, model};
 use crate::{
     data::npz::{self, Named},
     error::{Error, Result},
@@ -37,6 +37,9 @@ pub struct Args {
     /// The file to write
     #[arg(long, value_name = "NPZ")]
     pub out: PathBuf,
+    /// Where to run.
+    #[command(flatten)]
+    pub device: device::Args,
 }
 
 const EXAMPLES: &str = "\
@@ -53,6 +56,7 @@ pub fn run(args: &Args) -> Result<()> {
         model::load(&mut net, weights)?;
     }
     net.every_layer = true;
+    net.run_on(args.device.choose(None)?);
     let inputs = args.inputs.as_deref().map_or_else(|| Ok(Vec::new()), npz::read)?;
     set(&mut net, &inputs, "data:", Blob::data)?;
     net.forward()?;

@@ -33,9 +33,9 @@ pub struct Args {
     /// Batches to run
     #[arg(long, value_name = "N", default_value_t = 50, allow_negative_numbers = true)]
     pub iterations: i32,
-    /// GPU to run on [default: the CPU]; needs a build with CUDA
-    #[arg(long, value_name = "N")]
-    pub gpu: Option<String>,
+    /// Where to run.
+    #[command(flatten)]
+    pub device: device::Args,
     /// Count which classes are taken for which: prints the matrix, recall and precision of each class
     #[arg(long)]
     pub confusion: bool,
@@ -68,9 +68,10 @@ pub fn run(args: &Args) -> Result<()> {
     }
     args.plot.as_deref().map(chart::check_extension).transpose()?;
     [&args.csv, &args.plot].into_iter().flatten().try_for_each(|path| output::check_folder(path))?;
-    device::choose(args.gpu.as_deref(), None)?;
+    let device = args.device.choose(None)?;
     let mut net = model::build(&args.model, PhaseName::Test, Some(&args.state), None)?;
     model::load(&mut net, &args.weights)?;
+    net.run_on(device);
     let mut matrix = if args.confusion { Some(Matrix::new(args, &net)?) } else { None };
     info!("{}", tool::running(args.iterations as usize));
     let mut scores = Scores::default();

@@ -6,6 +6,7 @@ use std::{
     path::PathBuf,
 };
 
+use super::device;
 use crate::{
     error::{Error, Result},
     proto::SolverParameter,
@@ -28,6 +29,9 @@ pub struct Args {
     /// File to write
     #[arg(long, value_name = "CSV")]
     pub out: PathBuf,
+    /// Where to run.
+    #[command(flatten)]
+    pub device: device::Args,
 }
 
 const EXAMPLES: &str = "\
@@ -41,9 +45,11 @@ Example:
 pub fn run(args: &Args) -> Result<()> {
     let mut document = read_solver(&args.solver)?;
     without_snapshots(&mut document.message);
+    let device = args.device.choose(Some(&document.message))?;
     let end = args.iters.or(document.message.max_iter.map(|end| end.max(0) as usize));
     let end = end.ok_or_else(|| Error::config("--iters", "is not given, and the solver has no max_iter"))?;
     let mut solver = Solver::new(document, Vec::new())?;
+    solver.run_on(device);
     let unwritable = |cause| Error::io(&args.out, cause);
     let mut out = BufWriter::new(File::create(&args.out).map_err(unwritable)?);
     writeln!(out, "iter,lr,loss").map_err(unwritable)?;

@@ -60,9 +60,9 @@ pub struct Args {
     /// Train on, as Caffe does, when the loss or a gradient is not finite [default: stop with an error]
     #[arg(long)]
     pub keep_going: bool,
-    /// GPUs to run on, numbers separated by commas or `all` [default: the CPU]; needs a build with CUDA
-    #[arg(long, value_name = "LIST")]
-    pub gpu: Option<String>,
+    /// Where to run.
+    #[command(flatten)]
+    pub device: device::Args,
     /// Level and stages.
     #[command(flatten)]
     pub state: State,
@@ -146,13 +146,14 @@ fn solver(
     carried: Option<Carried>,
     live: Option<Live>,
 ) -> Result<Solver> {
-    device::choose(args.gpu.as_deref(), Some(&document.message))?;
+    let device = args.device.choose(Some(&document.message))?;
     let display = document.message.display().max(0) as usize;
     let file = document.file.clone();
     let mut observers: Vec<Box<dyn Observer>> = vec![Box::new(CaffeLog { display }), Box::new(Progress::new())];
     observers.extend(metrics(args, &document)?);
     observers.extend(live.map(|live| Box::new(live) as Box<dyn Observer>));
     let mut solver = Solver::new(document, observers)?;
+    solver.run_on(device);
     if args.keep_going {
         solver.keep_going();
     }

@@ -128,10 +128,20 @@ pub trait Layer: Send {
     /// When the bottoms' shapes do not fit.
     fn reshape(&mut self, io: &mut Io<'_>) -> Result<()>;
 
+    /// Does on the host what every pass needs before [`forward`](Layer::forward): loads a batch, draws random numbers. The net calls it
+    /// for each pass, right before forward, or, where the passes of all layers are one captured graph, layer by layer before that.
+    ///
+    /// # Errors
+    /// When data cannot be had (a record that does not decode).
+    fn prepare(&mut self, io: &mut Io<'_>) -> Result<()> {
+        let _ = io;
+        Ok(())
+    }
+
     /// Computes the tops' data.
     ///
     /// # Errors
-    /// When a value cannot be used (a label out of range, a record that does not decode).
+    /// When a value cannot be used (a label out of range).
     fn forward(&mut self, io: &mut Io<'_>) -> Result<()>;
 
     /// Computes the gradients that [`Io::wants_bottom_gradient`] and [`Io::wants_parameter_gradient`] ask for.
@@ -139,6 +149,22 @@ pub trait Layer: Send {
     /// # Errors
     /// When a gradient is asked for that does not exist (of a label, say).
     fn backward(&mut self, io: &mut Io<'_>) -> Result<()>;
+
+    /// Whether, on a GPU, forward and backward are made of ops that run there, and change nothing on the host from one pass to the next: such
+    /// passes are captured once and replayed. A layer whose passes have nothing to do says so too.
+    fn runs_on_device(&self) -> bool {
+        false
+    }
+
+    /// Looks for what forward cannot report from a GPU, where a bad label makes a loss that is not a number: called when the net has computed
+    /// such a value.
+    ///
+    /// # Errors
+    /// What forward would have said on the CPU.
+    fn verify(&self, io: &Io<'_>) -> Result<()> {
+        let _ = io;
+        Ok(())
+    }
 
     /// The operations of the layer's matrix products and convolutions, for measurements; none for layers that have no such.
     fn work(&self, io: &Io<'_>) -> Work {

@@ -3,10 +3,11 @@
 //! `filter` picks the layers of a phase, `splits` gives every reader of a blob its own gradient, `graph` wires bottoms and
 //! tops, `build` sets the layers up, `absorb` joins layers that can share a pass over memory, `gradients` finds what runs
 //! backward, `parameters` holds what is learned, `run` computes, `weights` carries trained values in and out, `state` what layers
-//! carry from batch to batch. `sharing` puts gradients into the same memory, `memory` and `work` count.
+//! carry from batch to batch, `device` says where. `sharing` puts gradients into the same memory, `memory` and `work` count.
 
 mod absorb;
 mod build;
+mod device;
 mod filter;
 mod gradients;
 mod graph;

@@ -37,6 +37,7 @@ impl Net {
             self.run(index, |layer, io| layer.reshape(io))?;
             self.nodes[index].fill_loss_diffs(&self.blobs);
         }
+        self.stale |= self.run(index, |layer, io| layer.prepare(io))?;
         if !self.is_done(index) {
             self.stale |= self.run(index, |layer, io| layer.forward(io))?;
         }
@@ -109,10 +110,11 @@ impl Net {
             replaces_gradients: false,
             reshaped: false,
         };
-        match step(node.layer.as_mut(), &mut io) {
-            Ok(()) => Ok(io.reshaped),
-            Err(error) => Err(error.at(&node.place)),
-        }
+        let done = step(node.layer.as_mut(), &mut io).and_then(|()| match self.context.device.card() {
+            Some(card) => card.check(),
+            None => Ok(()),
+        });
+        done.map(|()| io.reshaped).map_err(|error| error.at(&node.place))
     }
 
     /// Sets the gradients of all parameters to zero.

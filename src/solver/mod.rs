@@ -39,7 +39,7 @@ use crate::{
     proto::{RunState, SolverParameter},
     prototxt::{Document, Locations},
     rng::SharedRandom,
-    tensor::Buffer,
+    tensor::{Buffer, Device},
 };
 
 /// What the outside asks of a running solver, between iterations.
@@ -155,6 +155,12 @@ impl Solver {
     /// From now on trains on, as Caffe does, when a loss or a gradient is not finite; otherwise that ends the run.
     pub fn keep_going(&mut self) {
         self.keeps_going = true;
+    }
+
+    /// From now on trains and tests there.
+    pub fn run_on(&mut self, device: Device) {
+        self.net.run_on(device);
+        self.test_nets.iter_mut().for_each(|test| test.net.run_on(device));
     }
 
     /// Iterations done.

@@ -9,7 +9,6 @@ use crate::{
         reduce,
         update::{Parameters, Preparation, Regularization, scale, update},
     },
-    tensor::Device,
 };
 
 impl Solver {
@@ -138,7 +137,7 @@ impl Solver {
             histories: &self.history,
             segments: &self.segments,
         };
-        match update(Device::default(), rule, preparation, parameters) {
+        match update(self.net.device(), rule, preparation, parameters) {
             // Gradients come from behind: the last parameter concerned is the first that was.
             Some(index) if !self.keeps_going => {
                 let learnable = &self.net.parameters().learnable()[index];
@@ -157,7 +156,7 @@ impl Solver {
         let norm = self.gradient_norm();
         if norm > limit {
             let factor = limit / norm;
-            scale(Device::default(), self.net.parameters().diff(), factor);
+            scale(self.net.device(), self.net.parameters().diff(), factor);
             self.tell(&Event::Clipped { norm, limit, factor });
         }
     }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use atomic_refcell::{AtomicRef, AtomicRefCell, AtomicRefMut};
+use atomic_refcell::{AtomicRef, AtomicRefMut};
+
+use super::Synced;
+use crate::cuda::{Card, Pointer};
 
 /// A borrow of a buffer's values on the host.
 pub type HostRef<'a> = AtomicRef<'a, [f32]>;
@@ -12,12 +15,12 @@ pub type HostMut<'a> = AtomicRefMut<'a, [f32]>;
 
 /// A handle to `len` values of a block of memory; cloning the handle shares the memory.
 ///
-/// The block as a whole is borrowed, not the range: two ranges of one block cannot both be borrowed for writing, nor one
-/// for reading while another is written. All learnable parameters of a net are ranges of one block, so a layer writes one
+/// The block as a whole is borrowed and moved, not the range: two ranges of one block cannot both be borrowed for writing on the host,
+/// nor one for reading while another is written. All learnable parameters of a net are ranges of one block, so a layer writes one
 /// parameter gradient at a time.
 #[derive(Clone, Default)]
 pub struct Buffer {
-    block: Arc<AtomicRefCell<Vec<f32>>>,
+    block: Arc<Synced<f32>>,
     start: usize,
     len: usize,
 }
@@ -44,7 +47,7 @@ impl Buffer {
     /// When the block is borrowed for writing at this moment: a layer that reads what it writes must ask
     /// [`Buffer::is_same`] first.
     pub fn host(&self) -> HostRef<'_> {
-        AtomicRef::map(self.block.borrow(), |block| &block[self.start..self.start + self.len])
+        AtomicRef::map(self.block.host(), |block| &block[self.start..self.start + self.len])
     }
 
     /// The values on the host, to be written.
@@ -52,7 +55,23 @@ impl Buffer {
     /// # Panics
     /// When the block is borrowed at this moment.
     pub fn host_mut(&self) -> HostMut<'_> {
-        AtomicRefMut::map(self.block.borrow_mut(), |block| &mut block[self.start..self.start + self.len])
+        AtomicRefMut::map(self.block.host_mut(), |block| &mut block[self.start..self.start + self.len])
+    }
+
+    /// Where the values lie on a card, to be read there by what is launched next.
+    ///
+    /// # Panics
+    /// When the block is borrowed on the host for writing at this moment.
+    pub fn device(&self, card: &'static Card) -> Pointer {
+        self.block.device(card).at(self.start)
+    }
+
+    /// Where the values lie on a card, to be written there by what is launched next; those that are not written stay.
+    ///
+    /// # Panics
+    /// When the block is borrowed on the host at this moment.
+    pub fn device_mut(&self, card: &'static Card) -> Pointer {
+        self.block.device_mut(card).at(self.start)
     }
 
     /// The range `start..start + len` of this buffer, sharing its memory.
@@ -72,13 +91,7 @@ impl Buffer {
 
     /// Changes the number of values; the block grows (with zeros) when it must and never shrinks.
     pub fn resize(&mut self, len: usize) {
-        let mut block = self.block.borrow_mut();
-        if block.is_empty() {
-            *block = vec![0.0; self.start + len];
-        } else if block.len() < self.start + len {
-            block.resize(self.start + len, 0.0);
-        }
-        drop(block);
+        self.block.grow(self.start + len);
         self.len = len;
     }
 }
@@ -86,7 +99,7 @@ impl Buffer {
 impl From<Vec<f32>> for Buffer {
     fn from(values: Vec<f32>) -> Self {
         let len = values.len();
-        Buffer { block: Arc::new(AtomicRefCell::new(values)), start: 0, len }
+        Buffer { block: Arc::new(Synced::from(values)), start: 0, len }
     }
 }
 

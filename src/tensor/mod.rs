@@ -10,9 +10,11 @@ mod device;
 mod message;
 mod room;
 mod shape;
+mod synced;
 
 pub use blob::Blob;
 pub use buffer::{Buffer, HostMut, HostRef};
 pub use device::Device;
 pub use room::{MOST_VALUES, Room};
 pub use shape::Shape;
+pub use synced::{Plain, Synced};

@@ -48,9 +48,9 @@ pub struct Args {
     /// Phase of the net: TRAIN or TEST
     #[arg(long, value_name = "PHASE", default_value = "TRAIN", ignore_case = true, hide_possible_values = true)]
     pub phase: PhaseName,
-    /// GPU to run on [default: the CPU]; needs a build with CUDA
-    #[arg(long, value_name = "N")]
-    pub gpu: Option<String>,
+    /// Where to run.
+    #[command(flatten)]
+    pub device: device::Args,
     /// Level and stages.
     #[command(flatten)]
     pub state: State,
@@ -91,16 +91,18 @@ pub fn run(args: &Args) -> Result<()> {
 /// What the flags name.
 fn subject(args: &Args) -> Result<Subject> {
     let Some(file) = &args.solver else {
-        device::choose(args.gpu.as_deref(), None)?;
+        let device = args.device.choose(None)?;
         // Clap lets no command line through that names neither.
         let model = args.model.as_deref().ok_or_else(|| Error::config("--model", "is not given"))?;
-        let net = model::build(model, args.phase, Some(&args.state), None)?;
+        let mut net = model::build(model, args.phase, Some(&args.state), None)?;
+        net.run_on(device);
         return Ok(Subject::Net(Box::new(net)));
     };
     let mut document = read_solver(file)?;
-    device::choose(args.gpu.as_deref(), Some(&document.message))?;
+    let device = args.device.choose(Some(&document.message))?;
     without_tests(&mut document.message);
     let mut solver = Solver::new(document, Vec::new())?;
+    solver.run_on(device);
     solver.keep_going();
     Ok(Subject::Solver(Box::new(solver)))
 }

@@ -174,6 +174,7 @@ impl Trial {
 
     /// Runs the layer forward.
     pub(crate) fn forward(&mut self) -> Result<()> {
+        self.with(|layer, io| layer.prepare(io))?;
         self.with(|layer, io| layer.forward(io))
     }
 

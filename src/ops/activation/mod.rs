@@ -82,7 +82,7 @@ impl Activation {
 /// y = f(x); `y` may be the memory of `x`.
 pub fn forward(device: Device, function: Activation, x: &Buffer, y: &Buffer) {
     match device {
-        Device::Cpu => cpu::forward(function, x, y),
+        Device::Cpu | Device::Cuda(_) => cpu::forward(function, x, y),
     }
 }
 
@@ -90,13 +90,13 @@ pub fn forward(device: Device, function: Activation, x: &Buffer, y: &Buffer) {
 /// computed in place, `x` is `y`, see [`Activation::works_in_place`].
 pub fn backward(device: Device, function: Activation, x: &Buffer, y: &Buffer, dy: &Buffer, dx: &Buffer) {
     match device {
-        Device::Cpu => cpu::backward(function, x, y, dy, dx),
+        Device::Cpu | Device::Cuda(_) => cpu::backward(function, x, y, dy, dx),
     }
 }
 
 /// dx = dy · (β·y + σ·(1 − β·y)), the gradient of y = x·σ with σ = sigmoid(β·x).
 pub fn swish_backward(device: Device, beta: f32, y: &Buffer, sigmoid: &Buffer, dy: &Buffer, dx: &Buffer) {
     match device {
-        Device::Cpu => cpu::swish_backward(beta, y, sigmoid, dy, dx),
+        Device::Cpu | Device::Cuda(_) => cpu::swish_backward(beta, y, sigmoid, dy, dx),
     }
 }

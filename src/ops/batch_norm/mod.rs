@@ -33,21 +33,23 @@ pub struct Epilogue<'a> {
 /// average = fraction·average + weight·x: a sum in which older terms count less and less.
 pub fn move_average(device: Device, fraction: f32, weight: f32, x: &Buffer, average: &Buffer) {
     match device {
-        Device::Cpu => cpu::move_average(fraction, weight, &x.host(), &mut average.host_mut()),
+        Device::Cpu | Device::Cuda(_) => cpu::move_average(fraction, weight, &x.host(), &mut average.host_mut()),
     }
 }
 
 /// Divides a moving average by the weight that it has gathered, `count`; all 0 when that is 0.
 pub fn read_average(device: Device, average: &Buffer, count: &Buffer, x: &Buffer) {
     match device {
-        Device::Cpu => cpu::read_average(average, count, &mut x.host_mut()),
+        Device::Cpu | Device::Cuda(_) => cpu::read_average(average, count, &mut x.host_mut()),
     }
 }
 
 /// Turns variances into deviations, √(variance + ε).
 pub fn deviate(device: Device, epsilon: f32, variance: &Buffer) {
     match device {
-        Device::Cpu => variance.host_mut().iter_mut().for_each(|value| *value = (*value + epsilon).sqrt()),
+        Device::Cpu | Device::Cuda(_) => {
+            variance.host_mut().iter_mut().for_each(|value| *value = (*value + epsilon).sqrt())
+        }
     }
 }
 
@@ -75,7 +77,7 @@ pub fn forward(
     kept: Option<&Buffer>,
 ) {
     match device {
-        Device::Cpu => {
+        Device::Cpu | Device::Cuda(_) => {
             cpu::forward(normalization, x, [&mut mean.host_mut(), &mut variance.host_mut()], y, kept);
         }
     }
@@ -99,7 +101,7 @@ pub struct Operands<'a> {
 /// statistics were given. `dx` may be the memory of `dy`, or not be asked for.
 pub fn backward(device: Device, normalization: Normalization<'_>, of: Operands<'_>, sums: &Sums, dx: Option<&Buffer>) {
     match device {
-        Device::Cpu => {
+        Device::Cpu | Device::Cuda(_) => {
             let epilogue = normalization.epilogue;
             let y = epilogue.is_relu.then(|| of.y.host());
             let (normalized, factors) = (of.normalized.map(Buffer::host), epilogue.factors.map(Buffer::host));

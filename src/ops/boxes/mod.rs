@@ -16,7 +16,7 @@ pub(crate) type Corners = [f32; 4];
 /// Writes the boxes of all positions, row by row, then their variances.
 pub fn priors(device: Device, priors: &Priors, y: &Buffer) {
     match device {
-        Device::Cpu => priors.write(&mut y.host_mut()),
+        Device::Cpu | Device::Cuda(_) => priors.write(&mut y.host_mut()),
     }
 }
 

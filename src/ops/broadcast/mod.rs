@@ -27,7 +27,7 @@ impl Spans {
 /// y = factors·x + shifts; without factors these count as 1, without shifts as 0. `y` may be the memory of `x`.
 pub fn affine(device: Device, spans: Spans, x: &Buffer, factors: Option<&Buffer>, shifts: Option<&Buffer>, y: &Buffer) {
     match device {
-        Device::Cpu => cpu::affine(spans, x, factors, shifts, y),
+        Device::Cpu | Device::Cuda(_) => cpu::affine(spans, x, factors, shifts, y),
     }
 }
 
@@ -51,6 +51,6 @@ impl Sums {
 /// Sums `a` and, when given, `a·b` for each value of the vector.
 pub fn sums(device: Device, spans: Spans, a: &Buffer, b: Option<&Buffer>, sums: &Sums) {
     match device {
-        Device::Cpu => cpu::sums(spans, a, b, sums),
+        Device::Cpu | Device::Cuda(_) => cpu::sums(spans, a, b, sums),
     }
 }

@@ -64,7 +64,7 @@ impl Convolution {
     /// `top = bottom ∗ weights (+ bias)`; bottom N×C×..., weights M×C/groups×..., bias M, top N×M×....
     pub fn forward(&mut self, device: Device, bottom: &Buffer, weights: &Buffer, bias: Option<&Buffer>, top: &Buffer) {
         match device {
-            Device::Cpu => {
+            Device::Cpu | Device::Cuda(_) => {
                 let bias = bias.map(Buffer::host);
                 let (bottom, weights, mut top) = (bottom.host(), weights.host(), top.host_mut());
                 cpu::forward(&mut self.cpu, &self.planned, &bottom, &weights, bias.as_deref(), &mut top);
@@ -83,7 +83,7 @@ impl Convolution {
         bottom_diff: &Buffer,
     ) {
         match device {
-            Device::Cpu => {
+            Device::Cpu | Device::Cuda(_) => {
                 let bias = bias.map(Buffer::host);
                 let (top, weights, mut bottom) = (top_diff.host(), weights.host(), bottom_diff.host_mut());
                 cpu::backward_bottom(&mut self.cpu, &self.planned, &top, &weights, bias.as_deref(), &mut bottom);
@@ -94,7 +94,7 @@ impl Convolution {
     /// The gradient of the weights, added: `weights_diff += Σ_n top_diff ∗ bottom`.
     pub fn backward_weights(&mut self, device: Device, bottom: &Buffer, top_diff: &Buffer, weights_diff: &Buffer) {
         match device {
-            Device::Cpu => {
+            Device::Cpu | Device::Cuda(_) => {
                 let (bottom, top, mut weights) = (bottom.host(), top_diff.host(), weights_diff.host_mut());
                 cpu::backward_weights(&mut self.cpu, &self.planned, &bottom, &top, &mut weights);
             }
@@ -104,7 +104,9 @@ impl Convolution {
     /// The gradient of the bias, added: `bias_diff[m] += Σ_{n,o} top_diff[n][m][o]`.
     pub fn backward_bias(&mut self, device: Device, top_diff: &Buffer, bias_diff: &Buffer) {
         match device {
-            Device::Cpu => cpu::backward_bias(&self.planned, &top_diff.host(), &mut bias_diff.host_mut()),
+            Device::Cpu | Device::Cuda(_) => {
+                cpu::backward_bias(&self.planned, &top_diff.host(), &mut bias_diff.host_mut())
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 //! that other families' CPU code builds on.
 
 pub mod cpu;
+mod cuda;
 
 use crate::tensor::{Buffer, Device};
 
@@ -11,6 +12,7 @@ use crate::tensor::{Buffer, Device};
 pub fn fill(device: Device, value: f32, y: &Buffer) {
     match device {
         Device::Cpu => cpu::fill(value, y),
+        Device::Cuda(card) => cuda::fill(card, value, y),
     }
 }
 
@@ -18,6 +20,7 @@ pub fn fill(device: Device, value: f32, y: &Buffer) {
 pub fn copy(device: Device, x: &Buffer, y: &Buffer) {
     match device {
         Device::Cpu => cpu::copy(x, y),
+        Device::Cuda(card) => cuda::copy(card, x, y),
     }
 }
 
@@ -25,6 +28,7 @@ pub fn copy(device: Device, x: &Buffer, y: &Buffer) {
 pub fn scale(device: Device, factor: f32, x: &Buffer, y: &Buffer) {
     match device {
         Device::Cpu => cpu::map(x, y, move |x| factor * x),
+        Device::Cuda(card) => cuda::with_factor(card, "scale", factor, x, y),
     }
 }
 
@@ -32,6 +36,7 @@ pub fn scale(device: Device, factor: f32, x: &Buffer, y: &Buffer) {
 pub fn add_scaled(device: Device, factor: f32, x: &Buffer, y: &Buffer) {
     match device {
         Device::Cpu => cpu::map2(x, y, y, move |x, y| factor * x + y),
+        Device::Cuda(card) => cuda::with_factor(card, "add_scaled", factor, x, y),
     }
 }
 
@@ -39,6 +44,7 @@ pub fn add_scaled(device: Device, factor: f32, x: &Buffer, y: &Buffer) {
 pub fn add(device: Device, a: &Buffer, b: &Buffer, y: &Buffer) {
     match device {
         Device::Cpu => cpu::map2(a, b, y, |a, b| a + b),
+        Device::Cuda(card) => cuda::of_two(card, "add", a, b, y),
     }
 }
 
@@ -46,6 +52,7 @@ pub fn add(device: Device, a: &Buffer, b: &Buffer, y: &Buffer) {
 pub fn add_all(device: Device, terms: &[&Buffer], y: &Buffer) {
     match device {
         Device::Cpu => cpu::add_all(terms, y),
+        Device::Cuda(card) => cuda::add_all(card, terms, y),
     }
 }
 
@@ -53,6 +60,7 @@ pub fn add_all(device: Device, terms: &[&Buffer], y: &Buffer) {
 pub fn subtract(device: Device, a: &Buffer, b: &Buffer, y: &Buffer) {
     match device {
         Device::Cpu => cpu::map2(a, b, y, |a, b| a - b),
+        Device::Cuda(card) => cuda::of_two(card, "subtract", a, b, y),
     }
 }
 
@@ -60,6 +68,7 @@ pub fn subtract(device: Device, a: &Buffer, b: &Buffer, y: &Buffer) {
 pub fn multiply(device: Device, a: &Buffer, b: &Buffer, y: &Buffer) {
     match device {
         Device::Cpu => cpu::map2(a, b, y, |a, b| a * b),
+        Device::Cuda(card) => cuda::of_two(card, "multiply", a, b, y),
     }
 }
 
@@ -67,5 +76,6 @@ pub fn multiply(device: Device, a: &Buffer, b: &Buffer, y: &Buffer) {
 pub fn divide(device: Device, a: &Buffer, b: &Buffer, y: &Buffer) {
     match device {
         Device::Cpu => cpu::map2(a, b, y, |a, b| a / b),
+        Device::Cuda(card) => cuda::of_two(card, "divide", a, b, y),
     }
 }

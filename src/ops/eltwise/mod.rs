@@ -20,7 +20,7 @@ impl Winners {
 /// y = `factors[0]`·a + `factors[1]`·b; with a ReLU behind it y = max(0, that).
 pub fn weighted_sum(device: Device, factors: [f32; 2], a: &Buffer, b: &Buffer, is_relu: bool, y: &Buffer) {
     match device {
-        Device::Cpu => cpu::weighted_sum(factors, a, b, is_relu, y),
+        Device::Cpu | Device::Cuda(_) => cpu::weighted_sum(factors, a, b, is_relu, y),
     }
 }
 
@@ -34,27 +34,31 @@ pub fn weighted_sum_backward(
     dx: [Option<&Buffer>; 2],
 ) {
     match device {
-        Device::Cpu => cpu::weighted_sum_backward(factors, y, dy, dx),
+        Device::Cpu | Device::Cuda(_) => cpu::weighted_sum_backward(factors, y, dy, dx),
     }
 }
 
 /// y = a where a > b, else b; the winners are operands 0 and 1.
 pub fn maximum(device: Device, a: &Buffer, b: &Buffer, y: &Buffer, winners: &mut Winners) {
     match device {
-        Device::Cpu => cpu::maximum(&a.host(), &b.host(), &mut y.host_mut(), &mut winners.operands),
+        Device::Cpu | Device::Cuda(_) => cpu::maximum(&a.host(), &b.host(), &mut y.host_mut(), &mut winners.operands),
     }
 }
 
 /// y = x where x > y; there operand `operand` wins.
 pub fn raise(device: Device, x: &Buffer, operand: usize, y: &Buffer, winners: &mut Winners) {
     match device {
-        Device::Cpu => cpu::raise(&x.host(), operand as u32, &mut y.host_mut(), &mut winners.operands),
+        Device::Cpu | Device::Cuda(_) => {
+            cpu::raise(&x.host(), operand as u32, &mut y.host_mut(), &mut winners.operands)
+        }
     }
 }
 
 /// dx = dy where `operand` won, else 0.
 pub fn winner_gradient(device: Device, winners: &Winners, operand: usize, dy: &Buffer, dx: &Buffer) {
     match device {
-        Device::Cpu => cpu::winner_gradient(&winners.operands, operand as u32, &dy.host(), &mut dx.host_mut()),
+        Device::Cpu | Device::Cuda(_) => {
+            cpu::winner_gradient(&winners.operands, operand as u32, &dy.host(), &mut dx.host_mut())
+        }
     }
 }

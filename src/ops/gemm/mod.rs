@@ -59,7 +59,7 @@ impl Gemm {
     /// When a buffer does not hold as many values as the sizes say, or `c` is memory of `a` or `b`.
     pub fn run(&self, device: Device, a: &Buffer, b: &Buffer, c: &Buffer) {
         match device {
-            Device::Cpu => cpu::gemm(Kernel::get(), self, &a.host(), &b.host(), &mut c.host_mut()),
+            Device::Cpu | Device::Cuda(_) => cpu::gemm(Kernel::get(), self, &a.host(), &b.host(), &mut c.host_mut()),
         }
     }
 }
@@ -70,7 +70,7 @@ impl Gemm {
 /// When `c` is not a whole number of rows.
 pub fn add_to_rows(device: Device, row: &Buffer, c: &Buffer) {
     match device {
-        Device::Cpu => cpu::add_to_rows(&row.host(), &mut c.host_mut()),
+        Device::Cpu | Device::Cuda(_) => cpu::add_to_rows(&row.host(), &mut c.host_mut()),
     }
 }
 
@@ -80,6 +80,6 @@ pub fn add_to_rows(device: Device, row: &Buffer, c: &Buffer) {
 /// When `c` is not a whole number of rows.
 pub fn sum_rows(device: Device, c: &Buffer, sum: &Buffer) {
     match device {
-        Device::Cpu => cpu::sum_rows(&c.host(), &mut sum.host_mut()),
+        Device::Cpu | Device::Cuda(_) => cpu::sum_rows(&c.host(), &mut sum.host_mut()),
     }
 }

@@ -31,7 +31,7 @@ pub fn hinge(
 ) -> Result<f32, BadLabel> {
     elementwise::copy(device, x, margins);
     match device {
-        Device::Cpu => {
+        Device::Cpu | Device::Cuda(_) => {
             flip(axes, &labels.host(), &mut margins.host_mut())?;
             elementwise::cpu::map(margins, margins, |x| if 1.0 + x < 0.0 { 0.0 } else { 1.0 + x });
             let margins = margins.host();
@@ -51,7 +51,7 @@ pub fn hinge_backward(
     dx: &Buffer,
 ) {
     match device {
-        Device::Cpu => {
+        Device::Cpu | Device::Cuda(_) => {
             if squared {
                 elementwise::cpu::map(margins, dx, move |margin| weight * 2.0 * margin);
             } else {
@@ -78,7 +78,7 @@ fn flip(axes: Axes, labels: &[f32], values: &mut [f32]) -> Result<(), BadLabel> 
 /// When a label is no class.
 pub fn multinomial_logistic(device: Device, axes: Axes, x: &Buffer, labels: &Buffer) -> Result<f32, BadLabel> {
     match device {
-        Device::Cpu => {
+        Device::Cpu | Device::Cuda(_) => {
             let (x, labels) = (x.host(), labels.host());
             let mut loss = 0.0;
             for (index, &value) in labels.iter().enumerate() {
@@ -101,7 +101,7 @@ pub fn multinomial_logistic_backward(
 ) {
     elementwise::fill(device, 0.0, dx);
     match device {
-        Device::Cpu => {
+        Device::Cpu | Device::Cuda(_) => {
             let (x, labels, mut dx) = (x.host(), labels.host(), dx.host_mut());
             for (index, &label) in labels.iter().enumerate() {
                 if let Some(class) = class(label, axes.channels) {
@@ -125,7 +125,7 @@ pub fn infogain(
     ignore: Option<i32>,
 ) -> Result<(f32, usize), BadLabel> {
     match device {
-        Device::Cpu => {
+        Device::Cpu | Device::Cuda(_) => {
             let (probabilities, labels, matrix) = (probabilities.host(), labels.host(), matrix.host());
             let (mut loss, mut counted) = (0.0_f32, 0);
             for (index, &value) in labels.iter().enumerate().filter(|(_, label)| !is_ignored(**label, ignore)) {
@@ -152,7 +152,7 @@ pub fn infogain_backward(
     dx: &Buffer,
 ) {
     match device {
-        Device::Cpu => {
+        Device::Cpu | Device::Cuda(_) => {
             let (probabilities, labels, matrix) = (probabilities.host(), labels.host(), matrix.host());
             let mut dx = dx.host_mut();
             for (index, &label) in labels.iter().enumerate() {

@@ -16,7 +16,7 @@ use crate::{
 pub fn squared_distance(device: Device, a: &Buffer, b: &Buffer, difference: &Buffer) -> f32 {
     elementwise::subtract(device, a, b, difference);
     match device {
-        Device::Cpu => cpu::sum_of_squares(difference),
+        Device::Cpu | Device::Cuda(_) => cpu::sum_of_squares(difference),
     }
 }
 
@@ -24,7 +24,7 @@ pub fn squared_distance(device: Device, a: &Buffer, b: &Buffer, difference: &Buf
 /// not `ignore` (with their fraction cut off).
 pub fn sigmoid_cross_entropy(device: Device, x: &Buffer, targets: &Buffer, ignore: Option<i32>) -> (f32, usize) {
     match device {
-        Device::Cpu => cpu::sigmoid_cross_entropy(&x.host(), &targets.host(), ignore),
+        Device::Cpu | Device::Cuda(_) => cpu::sigmoid_cross_entropy(&x.host(), &targets.host(), ignore),
     }
 }
 
@@ -38,7 +38,7 @@ pub fn sigmoid_cross_entropy_backward(
     dx: &Buffer,
 ) {
     match device {
-        Device::Cpu => cpu::sigmoid_cross_entropy_backward(x, targets, ignore, weight, dx),
+        Device::Cpu | Device::Cuda(_) => cpu::sigmoid_cross_entropy_backward(x, targets, ignore, weight, dx),
     }
 }
 
@@ -62,7 +62,9 @@ pub fn contrastive(
 ) -> f32 {
     elementwise::subtract(device, a, b, difference);
     match device {
-        Device::Cpu => cpu::contrastive(margin, &similar.host(), &difference.host(), &mut squares.host_mut()),
+        Device::Cpu | Device::Cuda(_) => {
+            cpu::contrastive(margin, &similar.host(), &difference.host(), &mut squares.host_mut())
+        }
     }
 }
 
@@ -75,7 +77,7 @@ pub fn contrastive_backward(
     gradient: &Buffer,
 ) {
     match device {
-        Device::Cpu => {
+        Device::Cpu | Device::Cuda(_) => {
             let (similar, difference, squares) = (similar.host(), difference.host(), squares.host());
             cpu::contrastive_backward(margin, factor, &similar, &difference, &squares, &mut gradient.host_mut());
         }

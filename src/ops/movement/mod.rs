@@ -29,14 +29,14 @@ pub struct Spacing {
 /// Copies the runs.
 pub fn copy_runs(device: Device, runs: Runs, from: &Buffer, to: &Buffer) {
     match device {
-        Device::Cpu => cpu::copy_runs(runs, &from.host(), &mut to.host_mut()),
+        Device::Cpu | Device::Cuda(_) => cpu::copy_runs(runs, &from.host(), &mut to.host_mut()),
     }
 }
 
 /// Adds the runs to what is at their places in the destination.
 pub fn add_runs(device: Device, runs: Runs, from: &Buffer, to: &Buffer) {
     match device {
-        Device::Cpu => cpu::add_runs(runs, &from.host(), &mut to.host_mut()),
+        Device::Cpu | Device::Cuda(_) => cpu::add_runs(runs, &from.host(), &mut to.host_mut()),
     }
 }
 
@@ -46,14 +46,14 @@ pub type Move = (usize, usize);
 /// Copies runs of `length` values each, one after another.
 pub fn copy_listed(device: Device, length: usize, moves: &[Move], from: &Buffer, to: &Buffer) {
     match device {
-        Device::Cpu => cpu::copy_listed(length, moves, &from.host(), &mut to.host_mut()),
+        Device::Cpu | Device::Cuda(_) => cpu::copy_listed(length, moves, &from.host(), &mut to.host_mut()),
     }
 }
 
 /// Adds runs of `length` values each to what is at their places, one after another: a place may be named several times.
 pub fn add_listed(device: Device, length: usize, moves: &[Move], from: &Buffer, to: &Buffer) {
     match device {
-        Device::Cpu => cpu::add_listed(length, moves, &from.host(), &mut to.host_mut()),
+        Device::Cpu | Device::Cuda(_) => cpu::add_listed(length, moves, &from.host(), &mut to.host_mut()),
     }
 }
 
@@ -63,14 +63,14 @@ pub const NOWHERE: u32 = u32::MAX;
 /// For each plane of `length` values of the source: one value for each entry of the table, taken from that place of the plane.
 pub fn gather(device: Device, table: &[u32], length: usize, from: &Buffer, to: &Buffer) {
     match device {
-        Device::Cpu => cpu::gather(table, length, &from.host(), &mut to.host_mut()),
+        Device::Cpu | Device::Cuda(_) => cpu::gather(table, length, &from.host(), &mut to.host_mut()),
     }
 }
 
 /// The gradient of [`gather`]: each plane of `length` values of the destination is the sum of what was taken from its places.
 pub fn scatter(device: Device, table: &[u32], length: usize, from: &Buffer, to: &Buffer) {
     match device {
-        Device::Cpu => cpu::scatter(table, length, &from.host(), &mut to.host_mut()),
+        Device::Cpu | Device::Cuda(_) => cpu::scatter(table, length, &from.host(), &mut to.host_mut()),
     }
 }
 
@@ -95,6 +95,6 @@ impl Permutation {
 /// Copies the values in the permutation's order.
 pub fn permute(device: Device, permutation: &Permutation, from: &Buffer, to: &Buffer) {
     match device {
-        Device::Cpu => cpu::permute(permutation, &from.host(), &mut to.host_mut()),
+        Device::Cpu | Device::Cuda(_) => cpu::permute(permutation, &from.host(), &mut to.host_mut()),
     }
 }

@@ -36,7 +36,7 @@ impl Geometry {
 /// y = γ·x / norm; `norms` gets the lengths. γ has one value for each channel, or one for all.
 pub fn forward(device: Device, geometry: &Geometry, x: &Buffer, factors: &Buffer, norms: &Buffer, y: &Buffer) {
     match device {
-        Device::Cpu => {
+        Device::Cpu | Device::Cuda(_) => {
             cpu::forward(geometry, &x.host(), &factors.host(), &mut norms.host_mut(), &mut y.host_mut());
         }
     }
@@ -51,7 +51,7 @@ pub fn backward(
     dx: &Buffer,
 ) {
     match device {
-        Device::Cpu => {
+        Device::Cpu | Device::Cuda(_) => {
             let (x, factors, norms, dy) = (x.host(), factors.host(), norms.host(), dy.host());
             cpu::backward(geometry, [&x, &factors, &norms, &dy], &mut sums.host_mut(), &mut dx.host_mut());
         }
@@ -61,7 +61,7 @@ pub fn backward(
 /// Adds the gradient of γ: Σ dy·x / norm over a channel, or over all.
 pub fn backward_factors(device: Device, geometry: &Geometry, [x, norms, dy]: [&Buffer; 3], diff: &Buffer) {
     match device {
-        Device::Cpu => {
+        Device::Cpu | Device::Cuda(_) => {
             cpu::backward_factors(geometry, [&x.host(), &norms.host(), &dy.host()], &mut diff.host_mut());
         }
     }

@@ -67,7 +67,7 @@ impl Mask {
     /// Writes the indices as numbers, as Caffe's second top gives them; -1 where there is none.
     pub fn write(&self, device: Device, values: &Buffer) {
         match device {
-            Device::Cpu => cpu::write_mask(&self.indices, &mut values.host_mut()),
+            Device::Cpu | Device::Cuda(_) => cpu::write_mask(&self.indices, &mut values.host_mut()),
         }
     }
 }
@@ -75,28 +75,28 @@ impl Mask {
 /// y = the largest value of each window; `mask` says where it was.
 pub fn max_forward(device: Device, geometry: &Geometry, x: &Buffer, y: &Buffer, mask: &mut Mask) {
     match device {
-        Device::Cpu => cpu::max_forward(geometry, &x.host(), &mut y.host_mut(), &mut mask.indices),
+        Device::Cpu | Device::Cuda(_) => cpu::max_forward(geometry, &x.host(), &mut y.host_mut(), &mut mask.indices),
     }
 }
 
 /// dx = the sum of dy over the windows whose maximum the value is.
 pub fn max_backward(device: Device, geometry: &Geometry, dy: &Buffer, mask: &Mask, dx: &Buffer) {
     match device {
-        Device::Cpu => cpu::max_backward(geometry, &dy.host(), &mask.indices, &mut dx.host_mut()),
+        Device::Cpu | Device::Cuda(_) => cpu::max_backward(geometry, &dy.host(), &mask.indices, &mut dx.host_mut()),
     }
 }
 
 /// y = the mean value of each window.
 pub fn average_forward(device: Device, geometry: &Geometry, x: &Buffer, y: &Buffer) {
     match device {
-        Device::Cpu => cpu::average_forward(geometry, &x.host(), &mut y.host_mut()),
+        Device::Cpu | Device::Cuda(_) => cpu::average_forward(geometry, &x.host(), &mut y.host_mut()),
     }
 }
 
 /// dx = the sum of dy / window size over the windows that hold the value.
 pub fn average_backward(device: Device, geometry: &Geometry, dy: &Buffer, dx: &Buffer) {
     match device {
-        Device::Cpu => cpu::average_backward(geometry, &dy.host(), &mut dx.host_mut()),
+        Device::Cpu | Device::Cuda(_) => cpu::average_backward(geometry, &dy.host(), &mut dx.host_mut()),
     }
 }
 
@@ -111,7 +111,7 @@ pub fn stochastic_forward(
     mask: &mut Mask,
 ) {
     match device {
-        Device::Cpu => {
+        Device::Cpu | Device::Cuda(_) => {
             stochastic::forward(geometry, &x.host(), &draws.host(), &mut y.host_mut(), &mut mask.indices);
         }
     }
@@ -120,14 +120,14 @@ pub fn stochastic_forward(
 /// y = Σ x² / Σ x over each window, 0 where the sum is not above 0: what [`stochastic_forward`] gives on average.
 pub fn expected_forward(device: Device, geometry: &Geometry, x: &Buffer, y: &Buffer) {
     match device {
-        Device::Cpu => stochastic::expected(geometry, &x.host(), &mut y.host_mut()),
+        Device::Cpu | Device::Cuda(_) => stochastic::expected(geometry, &x.host(), &mut y.host_mut()),
     }
 }
 
 /// The gradient of [`expected_forward`]: dx = Σ dy·(2x − y) / Σ x over the windows that hold the value.
 pub fn expected_backward(device: Device, geometry: &Geometry, x: &Buffer, y: &Buffer, dy: &Buffer, dx: &Buffer) {
     match device {
-        Device::Cpu => {
+        Device::Cpu | Device::Cuda(_) => {
             stochastic::expected_backward(geometry, &x.host(), [&y.host(), &dy.host()], &mut dx.host_mut());
         }
     }

@@ -10,20 +10,20 @@ use crate::{
 /// y = x where x > 0, slope·x elsewhere; `y` may be the memory of `x`.
 pub fn forward(device: Device, spans: Spans, x: &Buffer, slopes: &Buffer, y: &Buffer) {
     match device {
-        Device::Cpu => cpu::forward(spans, x, slopes, y),
+        Device::Cpu | Device::Cuda(_) => cpu::forward(spans, x, slopes, y),
     }
 }
 
 /// dx = dy where x > 0, slope·dy elsewhere; `dx` may be the memory of `dy`.
 pub fn backward(device: Device, spans: Spans, x: &Buffer, slopes: &Buffer, dy: &Buffer, dx: &Buffer) {
     match device {
-        Device::Cpu => cpu::backward(spans, x, slopes, dy, dx),
+        Device::Cpu | Device::Cuda(_) => cpu::backward(spans, x, slopes, dy, dx),
     }
 }
 
 /// Adds Σ dy·x over the values with x ≤ 0 to each slope's gradient; `sums` is scratch memory, outer·dim values.
 pub fn slope_gradient(device: Device, spans: Spans, x: &Buffer, dy: &Buffer, sums: &Buffer, gradient: &Buffer) {
     match device {
-        Device::Cpu => cpu::slope_gradient(spans, &x.host(), &dy.host(), sums, gradient),
+        Device::Cpu | Device::Cuda(_) => cpu::slope_gradient(spans, &x.host(), &dy.host(), sums, gradient),
     }
 }

@@ -33,7 +33,7 @@ pub fn accuracy(
     per_class: Option<(&Buffer, &Buffer)>,
 ) -> Result<Hits, BadLabel> {
     match device {
-        Device::Cpu => cpu::accuracy(axes, &scores.host(), &labels.host(), options, per_class),
+        Device::Cpu | Device::Cuda(_) => cpu::accuracy(axes, &scores.host(), &labels.host(), options, per_class),
     }
 }
 
@@ -59,6 +59,6 @@ pub fn largest(
     scratch: &mut Vec<(f32, usize)>,
 ) {
     match device {
-        Device::Cpu => cpu::largest(axes, top_k, best, &x.host(), &mut y.host_mut(), scratch),
+        Device::Cpu | Device::Cuda(_) => cpu::largest(axes, top_k, best, &x.host(), &mut y.host_mut(), scratch),
     }
 }

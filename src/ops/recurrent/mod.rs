@@ -36,20 +36,20 @@ pub struct LstmStepDiff<'a> {
 /// c = continues·σ(f)·c₋₁ + σ(i)·tanh(g), h = σ(o)·tanh(c).
 pub fn lstm_forward(device: Device, step: LstmStep<'_>) {
     match device {
-        Device::Cpu => cpu::lstm_forward(step),
+        Device::Cpu | Device::Cuda(_) => cpu::lstm_forward(step),
     }
 }
 
 /// The gradient of [`lstm_forward`]; `step` as it was then.
 pub fn lstm_backward(device: Device, step: LstmStep<'_>, diff: LstmStepDiff<'_>) {
     match device {
-        Device::Cpu => cpu::lstm_backward(step, diff),
+        Device::Cpu | Device::Cuda(_) => cpu::lstm_backward(step, diff),
     }
 }
 
 /// y = x with each stream's row multiplied by its factor (`continues`); rows × values.
 pub fn scale_rows(device: Device, x: &Buffer, factors: &Buffer, y: &Buffer) {
     match device {
-        Device::Cpu => cpu::scale_rows(x, &factors.host(), y),
+        Device::Cpu | Device::Cuda(_) => cpu::scale_rows(x, &factors.host(), y),
     }
 }

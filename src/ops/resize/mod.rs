@@ -63,14 +63,14 @@ fn mixtures(axis: Axis) -> Vec<Mix> {
 /// y = x resized, plane by plane.
 pub fn bilinear_forward(device: Device, plan: &Bilinear, x: &Buffer, y: &Buffer) {
     match device {
-        Device::Cpu => cpu::bilinear_forward(plan, &x.host(), &mut y.host_mut()),
+        Device::Cpu | Device::Cuda(_) => cpu::bilinear_forward(plan, &x.host(), &mut y.host_mut()),
     }
 }
 
 /// dx = the sum of dy by the weights with which each value of x went into y.
 pub fn bilinear_backward(device: Device, plan: &Bilinear, dy: &Buffer, dx: &Buffer) {
     match device {
-        Device::Cpu => cpu::bilinear_backward(plan, &dy.host(), &mut dx.host_mut()),
+        Device::Cpu | Device::Cuda(_) => cpu::bilinear_backward(plan, &dy.host(), &mut dx.host_mut()),
     }
 }
 
@@ -96,13 +96,13 @@ pub fn unpool_forward(
     y: &Buffer,
 ) -> Result<(), BadPlace> {
     match device {
-        Device::Cpu => cpu::unpool_forward(planes, &x.host(), &mask.host(), &mut y.host_mut()),
+        Device::Cpu | Device::Cuda(_) => cpu::unpool_forward(planes, &x.host(), &mask.host(), &mut y.host_mut()),
     }
 }
 
 /// dx\[i\] = dy\[mask\[i\]\].
 pub fn unpool_backward(device: Device, planes: (usize, usize), dy: &Buffer, mask: &Buffer, dx: &Buffer) {
     match device {
-        Device::Cpu => cpu::unpool_backward(planes, &dy.host(), &mask.host(), &mut dx.host_mut()),
+        Device::Cpu | Device::Cuda(_) => cpu::unpool_backward(planes, &dy.host(), &mask.host(), &mut dx.host_mut()),
     }
 }

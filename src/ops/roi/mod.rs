@@ -85,7 +85,9 @@ pub fn max_forward(
     winners: &mut Winners,
 ) {
     match device {
-        Device::Cpu => cpu::max_forward(geometry, regions, &x.host(), &mut y.host_mut(), &mut winners.0),
+        Device::Cpu | Device::Cuda(_) => {
+            cpu::max_forward(geometry, regions, &x.host(), &mut y.host_mut(), &mut winners.0)
+        }
     }
 }
 
@@ -99,7 +101,9 @@ pub fn max_backward(
     dx: &Buffer,
 ) {
     match device {
-        Device::Cpu => cpu::max_backward(geometry, regions, &dy.host(), &winners.0, &mut dx.host_mut()),
+        Device::Cpu | Device::Cuda(_) => {
+            cpu::max_backward(geometry, regions, &dy.host(), &winners.0, &mut dx.host_mut())
+        }
     }
 }
 
@@ -107,13 +111,13 @@ pub fn max_backward(
 /// (o·rows + h)·columns + w of the source. Corners are rounded to whole units, then scaled.
 pub fn average_forward(device: Device, geometry: &Geometry, regions: &[Region], x: &Buffer, y: &Buffer) {
     match device {
-        Device::Cpu => cpu::average_forward(geometry, regions, &x.host(), &mut y.host_mut()),
+        Device::Cpu | Device::Cuda(_) => cpu::average_forward(geometry, regions, &x.host(), &mut y.host_mut()),
     }
 }
 
 /// dx = the sum of dy / bin size over the bins that hold the value.
 pub fn average_backward(device: Device, geometry: &Geometry, regions: &[Region], dy: &Buffer, dx: &Buffer) {
     match device {
-        Device::Cpu => cpu::average_backward(geometry, regions, &dy.host(), &mut dx.host_mut()),
+        Device::Cpu | Device::Cuda(_) => cpu::average_backward(geometry, regions, &dy.host(), &mut dx.host_mut()),
     }
 }

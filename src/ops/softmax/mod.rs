@@ -44,14 +44,14 @@ pub struct BadLabel {
 /// y = eˣ / Σ eˣ, the sum over the channels; `y` may be the memory of `x`.
 pub fn forward(device: Device, axes: Axes, x: &Buffer, y: &Buffer) {
     match device {
-        Device::Cpu => cpu::forward(axes, x, y),
+        Device::Cpu | Device::Cuda(_) => cpu::forward(axes, x, y),
     }
 }
 
 /// dx = y · (dy − Σ y·dy), the sum over the channels; `dx` may be the memory of `dy`.
 pub fn backward(device: Device, axes: Axes, y: &Buffer, dy: &Buffer, dx: &Buffer) {
     match device {
-        Device::Cpu => cpu::backward(axes, y, dy, dx),
+        Device::Cpu | Device::Cuda(_) => cpu::backward(axes, y, dy, dx),
     }
 }
 
@@ -68,7 +68,7 @@ pub fn loss_forward(
     ignore: Option<i32>,
 ) -> Result<(f32, usize), BadLabel> {
     match device {
-        Device::Cpu => cpu::loss_forward(axes, &probabilities.host(), &labels.host(), ignore),
+        Device::Cpu | Device::Cuda(_) => cpu::loss_forward(axes, &probabilities.host(), &labels.host(), ignore),
     }
 }
 
@@ -85,7 +85,7 @@ pub fn loss_backward(
 ) {
     elementwise::scale(device, weight, probabilities, dx);
     match device {
-        Device::Cpu => {
+        Device::Cpu | Device::Cuda(_) => {
             cpu::loss_backward(axes, &probabilities.host(), &labels.host(), ignore, weight, &mut dx.host_mut());
         }
     }

@@ -118,14 +118,14 @@ pub struct Parameters<'a> {
 /// When there are fewer histories than the rule has, or buffers differ in length.
 pub fn update(device: Device, rule: Rule, preparation: Preparation, parameters: Parameters<'_>) -> Option<usize> {
     match device {
-        Device::Cpu => cpu::update(rule, preparation, parameters),
+        Device::Cpu | Device::Cuda(_) => cpu::update(rule, preparation, parameters),
     }
 }
 
 /// Multiplies all values by a factor (gradient clipping).
 pub fn scale(device: Device, buffer: &Buffer, factor: f32) {
     match device {
-        Device::Cpu => map(buffer, buffer, move |value| value * factor),
+        Device::Cpu | Device::Cuda(_) => map(buffer, buffer, move |value| value * factor),
     }
 }
 

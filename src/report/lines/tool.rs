@@ -8,6 +8,16 @@ pub fn use_cpu() -> String {
     "Use CPU.".into()
 }
 
+/// The devices, where they are GPUs.
+pub fn using_gpus(ordinal: usize) -> String {
+    format!("Using GPUs {ordinal}")
+}
+
+/// The name of a GPU.
+pub fn gpu(ordinal: usize, name: &str) -> String {
+    format!("GPU {ordinal}: {name}")
+}
+
 /// `train --snapshot`.
 pub fn resuming(file: &str) -> String {
     format!("Resuming from {file}")

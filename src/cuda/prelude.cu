@@ -1,0 +1,51 @@
+// What every kernel file begins with. Kernels are written in the C that CUDA shares with C compilers: NVRTC compiles them for a card;
+// for a machine without one a C compiler does, with a header in front that makes threads of a block of its own.
+
+typedef unsigned int u32;
+typedef unsigned char u8;
+
+#ifdef __CUDACC_RTC__
+#define KERNEL extern "C" __global__ void
+#define DEVICE static __device__ __forceinline__
+#define CONSTANT static __constant__ const
+#define SHARED __shared__
+#define EXPECT(condition) do { if (!(condition)) __trap(); } while (0)
+#endif
+
+// Threads of a block where a value is a thread's work.
+#define THREADS 256
+
+// For every index below count, shared among all threads of the grid: right for any grid.
+#define EACH(index, count) \
+    for (u32 index = blockIdx.x * blockDim.x + threadIdx.x; index < (count); index += gridDim.x * blockDim.x)
+
+DEVICE u32 divide_up(u32 a, u32 b) {
+    return (a + b - 1) / b;
+}
+
+// Adds up the values of all threads of a block, whose threads are a multiple of 32 and at most 1024; every thread gets the sum. All
+// threads of the block must call it. The order of the sum depends on nothing but the number of threads.
+DEVICE float block_sum(float value) {
+    SHARED float of_warps[32];
+    for (int distance = 16; distance > 0; distance /= 2) value += __shfl_xor_sync(0xffffffffu, value, distance);
+    __syncthreads();
+    if (threadIdx.x % 32 == 0) of_warps[threadIdx.x / 32] = value;
+    __syncthreads();
+    float sum = 0.0f;
+    for (u32 warp = 0; warp < blockDim.x / 32; warp++) sum += of_warps[warp];
+    return sum;
+}
+
+// The largest of the values of all threads of a block; as block_sum.
+DEVICE float block_max(float value) {
+    SHARED float of_warps[32];
+    for (int distance = 16; distance > 0; distance /= 2) {
+        value = fmaxf(value, __shfl_xor_sync(0xffffffffu, value, distance));
+    }
+    __syncthreads();
+    if (threadIdx.x % 32 == 0) of_warps[threadIdx.x / 32] = value;
+    __syncthreads();
+    float largest = of_warps[0];
+    for (u32 warp = 1; warp < blockDim.x / 32; warp++) largest = fmaxf(largest, of_warps[warp]);
+    return largest;
+}

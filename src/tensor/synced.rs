@@ -1,0 +1,162 @@
+//! Memory that lies on the host, on a card, or on both, and moves when someone asks for it elsewhere.
+
+use atomic_refcell::{AtomicRef, AtomicRefCell, AtomicRefMut};
+
+use crate::cuda::{Card, Memory, Pointer};
+
+/// A number as it lies in memory, on the host as on a card.
+pub trait Plain: Copy + Default + Send + Sync + std::fmt::Debug + 'static {}
+
+impl Plain for f32 {}
+impl Plain for u32 {}
+impl Plain for u8 {}
+
+/// Values on the host, on a card or on both (Caffe's `SyncedMemory`). Who asks for them there gets them there: [`host`](Synced::host) and
+/// [`device`](Synced::device) copy what is old, `host_mut` and `device_mut` make the other side old.
+#[derive(Debug, Default)]
+pub struct Synced<T> {
+    block: AtomicRefCell<Block<T>>,
+}
+
+#[derive(Debug, Default)]
+struct Block<T> {
+    host: Vec<T>,
+    device: Option<Memory>,
+    newest: Newest,
+}
+
+/// Where the values are as they were written last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Newest {
+    #[default]
+    Host,
+    Device,
+    Both,
+}
+
+impl<T: Plain> Synced<T> {
+    /// So many values, all zero.
+    pub fn zeros(len: usize) -> Self {
+        Synced::from(vec![T::default(); len])
+    }
+
+    /// The number of values.
+    pub fn len(&self) -> usize {
+        self.block.borrow().host.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The values on the host.
+    ///
+    /// # Panics
+    /// When they are borrowed for writing at this moment.
+    pub fn host(&self) -> AtomicRef<'_, [T]> {
+        self.bring_to_host();
+        AtomicRef::map(self.block.borrow(), |block| block.host.as_slice())
+    }
+
+    /// The values on the host, to be written.
+    ///
+    /// # Panics
+    /// When they are borrowed at this moment.
+    pub fn host_mut(&self) -> AtomicRefMut<'_, [T]> {
+        let mut block = self.block.borrow_mut();
+        block.bring_to_host();
+        block.newest = Newest::Host;
+        AtomicRefMut::map(block, |block| block.host.as_mut_slice())
+    }
+
+    /// Where the values lie on a card, to be read there by what is launched next.
+    ///
+    /// # Panics
+    /// When they are borrowed for writing at this moment.
+    pub fn device(&self, card: &'static Card) -> Pointer {
+        self.with_device(card, |_| ())
+    }
+
+    /// Where the values lie on a card, to be written there by what is launched next; those that are not written stay.
+    ///
+    /// # Panics
+    /// When they are borrowed at this moment.
+    pub fn device_mut(&self, card: &'static Card) -> Pointer {
+        self.with_device(card, |block| block.newest = Newest::Device)
+    }
+
+    /// Changes the number of values; memory grows (with zeros) when it must and never shrinks.
+    pub fn grow(&self, len: usize) {
+        let mut block = self.block.borrow_mut();
+        if len <= block.host.len() {
+            return;
+        }
+        block.bring_to_host();
+        if block.host.is_empty() {
+            block.host = vec![T::default(); len];
+        } else {
+            block.host.resize(len, T::default());
+        }
+        block.device = None;
+        block.newest = Newest::Host;
+    }
+
+    fn bring_to_host(&self) {
+        let is_old = self.block.borrow().newest == Newest::Device;
+        if is_old {
+            self.block.borrow_mut().bring_to_host();
+        }
+    }
+
+    fn with_device(&self, card: &'static Card, then: impl FnOnce(&mut Block<T>)) -> Pointer {
+        let mut block = self.block.borrow_mut();
+        block.bring_to_device(card);
+        then(&mut block);
+        block.device.as_ref().map_or(Pointer::NULL, Memory::pointer)
+    }
+}
+
+impl<T: Plain> Block<T> {
+    fn bring_to_host(&mut self) {
+        if let (Newest::Device, Some(device)) = (self.newest, &self.device) {
+            device.card().receive(device.pointer(), &mut self.host);
+            self.newest = Newest::Both;
+        }
+    }
+
+    fn bring_to_device(&mut self, card: &'static Card) {
+        if self.device.as_ref().is_some_and(|device| *device.card() != *card) {
+            self.bring_to_host();
+            (self.device, self.newest) = (None, Newest::Host);
+        }
+        if self.device.is_none() {
+            self.device = Some(Memory::new(card, size_of_val(self.host.as_slice())));
+            self.newest = Newest::Host;
+        }
+        if let (Newest::Host, Some(device)) = (self.newest, &self.device) {
+            card.send(&self.host, device.pointer());
+            self.newest = Newest::Both;
+        }
+    }
+}
+
+impl<T: Plain> From<Vec<T>> for Synced<T> {
+    fn from(host: Vec<T>) -> Self {
+        Synced { block: AtomicRefCell::new(Block { host, device: None, newest: Newest::Host }) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_grows_and_keeps_its_values() {
+        let values = Synced::from(vec![1_u32, 2]);
+        values.grow(4);
+        values.grow(3);
+        values.host_mut()[3] = 7;
+        assert_eq!(&*values.host(), &[1, 2, 0, 7]);
+    }
+}

@@ -12,6 +12,7 @@ use crate::{
 
 /// Flags of every command that runs nets.
 #[derive(clap::Args, Debug, Clone, Default)]
+#[group(id = "device")]
 pub struct Args {
     /// GPU to run on, by its number (`rcaffe devices` lists them) [default: what the solver's solver_mode says, else the CPU]
     #[arg(long, value_name = "N")]

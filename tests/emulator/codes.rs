@@ -49,7 +49,11 @@ const NAMES: &[(Code, &CStr, &CStr)] = &[
         c"CUDA_ERROR_STREAM_CAPTURE_ISOLATION",
         c"dependency created on uncaptured work in another stream",
     ),
-    (CAPTURED_EVENT, c"CUDA_ERROR_CAPTURED_EVENT", c"operation not permitted on an event last recorded in a capturing stream"),
+    (
+        CAPTURED_EVENT,
+        c"CUDA_ERROR_CAPTURED_EVENT",
+        c"operation not permitted on an event last recorded in a capturing stream",
+    ),
 ];
 
 /// The code of a call that ended so.
@@ -67,7 +71,11 @@ unsafe extern "C" fn cuGetErrorString(error: Code, text: *mut *const c_char) -> 
     describe(error, text, |(_, _, text)| text)
 }
 
-unsafe fn describe(error: Code, text: *mut *const c_char, part: fn(&'static (Code, &CStr, &CStr)) -> &'static CStr) -> Code {
+unsafe fn describe(
+    error: Code,
+    text: *mut *const c_char,
+    part: fn(&'static (Code, &CStr, &CStr)) -> &'static CStr,
+) -> Code {
     let entry = NAMES.iter().find(|(known, ..)| *known == error);
     *text = entry.map_or(std::ptr::null(), |entry| part(entry).as_ptr());
     if entry.is_some() { 0 } else { INVALID_VALUE }

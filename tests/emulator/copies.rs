@@ -48,7 +48,9 @@ impl Card {
             return self.enqueue(stream, Operation::Copy { to, from, bytes });
         }
         if self.is_capturing(id) {
-            note("a copy from memory that is not pinned is captured: it would read that memory whenever the graph runs");
+            note(
+                "a copy from memory that is not pinned is captured: it would read that memory whenever the graph runs",
+            );
             self.invalidate_captures();
             return Err(STREAM_CAPTURE_UNSUPPORTED);
         }

@@ -196,7 +196,11 @@ unsafe fn multiply(
     let [m, n, k] = sizes;
     let rows = [if transposed[0] == 0 { m } else { k }, if transposed[1] == 0 { k } else { n }, m];
     let is_short = matrices.iter().zip(rows).any(|((_, leading, _), rows)| *leading < rows.max(1));
-    if sizes.iter().any(|&size| size < 0) || batches < 0 || is_short || !transposed.iter().all(|kind| (0..3).contains(kind)) {
+    if sizes.iter().any(|&size| size < 0)
+        || batches < 0
+        || is_short
+        || !transposed.iter().all(|kind| (0..3).contains(kind))
+    {
         note(&format!("a product of sizes {sizes:?} with leading dimensions {:?}", matrices.map(|matrix| matrix.1)));
         return INVALID_VALUE;
     }

@@ -96,6 +96,9 @@ impl Memory {
         let before = self.ranges.range(..=address).next_back();
         let behind = self.ranges.range(address..).next();
         let near = 1 << 20;
+        if self.freed.iter().any(|old| (old.start..old.start + old.bytes).contains(&address)) {
+            return "in memory that was freed".into();
+        }
         match (before, behind) {
             (Some((&start, range)), _) if address < start + range.bytes => {
                 format!("in the {} bytes at {start:#x}", range.bytes)
@@ -105,9 +108,6 @@ impl Memory {
             }
             (_, Some((&start, range))) if start - address < near => {
                 format!("{} bytes before {} bytes at {start:#x}", start - address, range.bytes)
-            }
-            _ if self.freed.iter().any(|old| (old.start..old.start + old.bytes).contains(&address)) => {
-                "in memory that was freed".into()
             }
             _ => "nowhere near memory of the card".into(),
         }

@@ -45,7 +45,7 @@ typedef struct __align__(16) { int x, y, z, w; } int4;
 
 /* Where the thread that runs is; the card's fault handler reads it too. */
 struct emulated_place { uint3 thread, block, threads, blocks; };
-struct emulated_place emulated_place __attribute__((visibility("protected")));
+extern struct emulated_place emulated_place __attribute__((visibility("protected")));
 #define threadIdx (emulated_place.thread)
 #define blockIdx (emulated_place.block)
 #define blockDim (emulated_place.threads)

@@ -51,7 +51,20 @@ pub fn compile(name: &str, text: &str, defines: &[String]) -> Result<(Vec<u8>, S
     compiler(&folder.0, defines.iter().map(String::as_str).chain(preprocess))?;
     let expanded = folder.read("kernels.i")?;
     folder.write("kernels.i", &format!("{expanded}\n# 1 \"launches.c\"\n{}", launches(name, &expanded)?))?;
-    let build = ["-shared", "-o", "kernels.so", "-x", "cpp-output", "kernels.i", "-x", "c", "-include", "shim.h", "threads.c", "-lm"];
+    let build = [
+        "-shared",
+        "-o",
+        "kernels.so",
+        "-x",
+        "cpp-output",
+        "kernels.i",
+        "-x",
+        "c",
+        "-include",
+        "shim.h",
+        "threads.c",
+        "-lm",
+    ];
     let warnings = compiler(&folder.0, build.into_iter())?;
     let image = fs::read(folder.0.join("kernels.so")).map_err(|error| error.to_string())?;
     Ok((image, warnings))
@@ -108,15 +121,18 @@ fn launches(program: &str, text: &str) -> Result<String, String> {
     for Kernel { name, types } in &kernels {
         let count = types.len();
         let arguments: Vec<String> = types.iter().enumerate().map(|(at, kind)| format!("*({kind} *)p[{at}]")).collect();
-        let list = |of: &dyn Fn(&String) -> String| types.iter().map(of).chain(["0".into()]).collect::<Vec<_>>().join(", ");
-        let (sizes, pointers) = (list(&|kind| format!("sizeof({kind})")), list(&|kind| u8::from(kind.contains('*')).to_string()));
+        let list =
+            |of: &dyn Fn(&String) -> String| types.iter().map(of).chain(["0".into()]).collect::<Vec<_>>().join(", ");
+        let (sizes, pointers) =
+            (list(&|kind| format!("sizeof({kind})")), list(&|kind| u8::from(kind.contains('*')).to_string()));
         let call = format!("{name}({})", arguments.join(", "));
         let run = if meeting.contains(name) {
             format!("static void emulated_all_{name}(void **p) {{ (void)p; {call}; }}\n")
         } else {
             PLAIN.replace("NAME", name).replace("CALL", &call)
         };
-        let pair = if meeting.contains(name) { format!("emulated_all_{name}, 0") } else { format!("0, emulated_all_{name}") };
+        let pair =
+            if meeting.contains(name) { format!("emulated_all_{name}, 0") } else { format!("0, emulated_all_{name}") };
         let _ = write!(
             code,
             "const unsigned emulated_count_{name} = {count};\n\
@@ -150,7 +166,9 @@ fn kernels(text: &str) -> Result<Vec<Kernel>, String> {
         let rest = &text[at + KERNEL.len()..];
         let Some(open) = rest.find(['(', ';']) else { continue };
         // The typedef itself, and whatever stands before the name.
-        let Some(name) = rest[..open].split_whitespace().last().filter(|_| rest[open..].starts_with('(')) else { continue };
+        let Some(name) = rest[..open].split_whitespace().last().filter(|_| rest[open..].starts_with('(')) else {
+            continue;
+        };
         let close = closing(&rest[open..]).ok_or_else(|| format!("kernel {name}: no end of its arguments"))?;
         let list: Vec<&str> = rest[open + 1..open + close].split(',').map(str::trim).collect();
         let list = if list == [""] || list == ["void"] { Vec::new() } else { list };

@@ -31,14 +31,33 @@ pub struct Stream {
 pub enum Operation {
     Launch(Launch),
     /// Bytes from one address to another, read when it runs.
-    Copy { to: usize, from: usize, bytes: usize },
+    Copy {
+        to: usize,
+        from: usize,
+        bytes: usize,
+    },
     /// Bytes that were read when it was queued.
-    Write { to: usize, data: Vec<u8> },
+    Write {
+        to: usize,
+        data: Vec<u8>,
+    },
     /// One value of 1, 2 or 4 bytes, over and over.
-    Fill { to: usize, pattern: Vec<u8>, count: usize },
-    Free { start: usize },
-    Record { event: usize, generation: usize },
-    Wait { event: usize, generation: usize },
+    Fill {
+        to: usize,
+        pattern: Vec<u8>,
+        count: usize,
+    },
+    Free {
+        start: usize,
+    },
+    Record {
+        event: usize,
+        generation: usize,
+    },
+    Wait {
+        event: usize,
+        generation: usize,
+    },
     Graph(Arc<Vec<Operation>>),
     Product(Product),
 }
@@ -132,7 +151,9 @@ impl Card {
     fn run_until(&mut self, event: usize, generation: usize) {
         let Some(stream) = self.events.get(&event).map(|event| event.stream) else { return };
         while self.events.get(&event).is_some_and(|event| event.reached < generation) {
-            let Some(operation) = self.streams.get_mut(&stream).and_then(|stream| stream.queue.pop_front()) else { return };
+            let Some(operation) = self.streams.get_mut(&stream).and_then(|stream| stream.queue.pop_front()) else {
+                return;
+            };
             self.execute(&operation);
         }
     }

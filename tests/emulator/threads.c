@@ -19,6 +19,7 @@ struct emulated_fiber {
     unsigned bits;
 };
 
+struct emulated_place emulated_place;
 static struct emulated_fiber emulated_fibers[EMULATED_MOST_THREADS];
 static unsigned emulated_released[EMULATED_MOST_THREADS];
 static unsigned emulated_current;

@@ -15,7 +15,7 @@ use rcaffe::{
     net::{Cost, Net},
     ops::{
         gemm::Gemm,
-        update::{Parameters, Preparation, Regularization, Rule, Segment, update},
+        update::{Parameters, Preparation, Regularization, Rule, Segment, Workspace, update},
     },
     prototxt::parse_net,
     rng::SharedRandom,
@@ -144,7 +144,10 @@ fn updates(criterion: &mut Criterion) {
     for (name, rule) in [("sgd", Rule::Sgd { momentum: 0.9 }), ("adam", adam)] {
         let parameters =
             Parameters { data: &data, diff: &diff, histories: &histories[..rule.histories()], segments: &segments };
-        group.bench_function(name, |bench| bench.iter(|| update(Device::default(), rule, preparation, parameters)));
+        let mut workspace = Workspace::default();
+        group.bench_function(name, |bench| {
+            bench.iter(|| update(Device::default(), rule, preparation, parameters, &mut workspace));
+        });
     }
 }
 

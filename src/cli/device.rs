@@ -12,8 +12,7 @@ use crate::{
 
 /// Flags of every command that runs nets.
 #[derive(clap::Args, Debug, Clone, Default)]
-#[group(id = "device")]
-pub struct Args {
+pub struct Choice {
     /// GPU to run on, by its number (`rcaffe devices` lists them) [default: what the solver's solver_mode says, else the CPU]
     #[arg(long, value_name = "N")]
     pub gpu: Option<String>,
@@ -32,7 +31,7 @@ pub enum MathName {
     Tf32,
 }
 
-impl Args {
+impl Choice {
     /// The device that `--gpu` or the solver's `solver_mode` asks for, and Caffe's lines about it.
     ///
     /// A solver that says nothing means the GPU, as in Caffe's file format, but only if there is one. Without a GPU that can be used the run
@@ -97,7 +96,7 @@ mod tests {
         for (gpu, part) in
             [("0,1", "several GPUs"), ("all", "several GPUs"), ("first", "not the number"), ("-1", "not the number")]
         {
-            let error = Args { gpu: Some(gpu.into()), ..Args::default() }.choose(None).unwrap_err().to_string();
+            let error = Choice { gpu: Some(gpu.into()), ..Choice::default() }.choose(None).unwrap_err().to_string();
             assert!(error.starts_with("--gpu: ") && error.contains(part), "{error}");
         }
     }
@@ -105,7 +104,10 @@ mod tests {
     #[test]
     fn a_solver_for_the_cpu_runs_there() {
         let solver = SolverParameter { solver_mode: Some(SolverMode::Cpu.into()), ..SolverParameter::default() };
-        assert_eq!(Args { gpu: Some(String::new()), ..Args::default() }.choose(Some(&solver)).unwrap(), Device::Cpu);
-        assert_eq!(Args::default().choose(None).unwrap(), Device::Cpu);
+        assert_eq!(
+            Choice { gpu: Some(String::new()), ..Choice::default() }.choose(Some(&solver)).unwrap(),
+            Device::Cpu
+        );
+        assert_eq!(Choice::default().choose(None).unwrap(), Device::Cpu);
     }
 }

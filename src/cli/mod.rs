@@ -6,6 +6,7 @@ pub mod check;
 pub mod compare;
 pub mod data;
 pub mod device;
+pub mod devices;
 pub mod dump;
 pub mod flags;
 pub mod gflags;
@@ -65,6 +66,7 @@ enum Command {
     Data(data::Args),
     Dump(dump::Args),
     Layers(layers::Args),
+    Devices(devices::Args),
     Schedule(schedule::Args),
     ParseLog(parse_log::Args),
     LrFind(lr_find::Args),
@@ -143,6 +145,7 @@ fn run(line: &CommandLine, ignored: &[String]) -> Result<()> {
         Command::Data(args) => data::run(args),
         Command::Dump(args) => dump::run(args),
         Command::Layers(args) => layers::run(args),
+        Command::Devices(args) => devices::run(args),
         Command::Schedule(args) => schedule::run(args),
         Command::ParseLog(args) => parse_log::run(args),
         Command::Check(args) => check::run(args),

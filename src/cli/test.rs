@@ -35,7 +35,7 @@ pub struct Args {
     pub iterations: i32,
     /// Where to run.
     #[command(flatten)]
-    pub device: device::Args,
+    pub device: device::Choice,
     /// Count which classes are taken for which: prints the matrix, recall and precision of each class
     #[arg(long)]
     pub confusion: bool,

@@ -31,7 +31,7 @@ pub struct Args {
     pub out: PathBuf,
     /// Where to run.
     #[command(flatten)]
-    pub device: device::Args,
+    pub device: device::Choice,
 }
 
 const EXAMPLES: &str = "\

@@ -62,7 +62,7 @@ pub struct Args {
     pub keep_going: bool,
     /// Where to run.
     #[command(flatten)]
-    pub device: device::Args,
+    pub device: device::Choice,
     /// Level and stages.
     #[command(flatten)]
     pub state: State,

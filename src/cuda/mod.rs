@@ -17,7 +17,7 @@ mod libraries;
 mod memory;
 mod staging;
 
-pub use blas::Math;
+pub use blas::{Math, Product};
 pub use card::{Card, Counters, Properties};
 pub use compile::{Compiled, PRELUDE, Source, compile, compiler};
 pub use graph::Graph;

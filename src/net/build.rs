@@ -4,7 +4,7 @@ use log::info;
 
 use super::{
     Net, Node, absorb::absorb, filter::filter, gradients, gradients::LayerFacts, graph::Graph, parameters::Parameters,
-    place_of, splits::insert_splits,
+    place_of, replay::Replays, splits::insert_splits,
 };
 use crate::{
     error::{Error, Result},
@@ -194,6 +194,7 @@ impl Builder<'_> {
             absorbing: true,
             old_gradients,
             stale: false,
+            replays: Replays::default(),
         }
     }
 }

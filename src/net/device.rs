@@ -10,6 +10,7 @@ impl Net {
     /// the log names them.
     pub fn run_on(&mut self, device: Device) {
         self.context.device = device;
+        self.forget_passes();
         let Some(card) = device.card() else { return };
         let mut kinds: Vec<&str> =
             self.nodes.iter().filter(|node| !node.layer.runs_on_device()).map(|node| node.message.r#type()).collect();

@@ -2,7 +2,8 @@
 //!
 //! `filter` picks the layers of a phase, `splits` gives every reader of a blob its own gradient, `graph` wires bottoms and
 //! tops, `build` sets the layers up, `absorb` joins layers that can share a pass over memory, `gradients` finds what runs
-//! backward, `parameters` holds what is learned, `run` computes, `weights` carries trained values in and out, `state` what layers
+//! backward, `parameters` holds what is learned, `run` computes, `replay` gives a GPU a whole pass
+//! at once, `weights` carries trained values in and out, `state` what layers
 //! carry from batch to batch, `device` says where. `sharing` puts gradients into the same memory, `memory` and `work` count.
 
 mod absorb;
@@ -13,6 +14,7 @@ mod gradients;
 mod graph;
 mod memory;
 mod parameters;
+mod replay;
 mod run;
 mod sharing;
 mod splits;
@@ -53,6 +55,8 @@ pub struct Net {
     old_gradients: Vec<bool>,
     /// A shape changed since the layers were last reshaped.
     stale: bool,
+    /// Passes recorded for a GPU.
+    replays: replay::Replays,
 }
 
 /// A layer in its place in the net.

@@ -11,18 +11,49 @@ use crate::{
     tensor::{Blob, Buffer, Shape},
 };
 
+/// Outputs of no more values than this are looked at after each pass on a GPU: losses and scores.
+const SMALL: usize = 64;
+
 impl Net {
     /// Computes all blobs and returns the loss: the sum of all losses times their weights.
     ///
     /// # Errors
     /// When a layer cannot compute (data that ends or does not decode, a label out of range).
     pub fn forward(&mut self) -> Result<f32> {
-        let mut loss = 0.0;
+        self.run_forward()?;
+        self.checked_loss()
+    }
+
+    /// Computes all blobs, then the gradients, and returns the loss: [`forward`](Net::forward) and [`backward`](Net::backward), without waiting
+    /// for a GPU between them.
+    ///
+    /// # Errors
+    /// As those.
+    pub fn forward_backward(&mut self) -> Result<f32> {
+        self.run_forward()?;
+        self.backward()?;
+        self.checked_loss()
+    }
+
+    fn run_forward(&mut self) -> Result<()> {
+        self.absorbing = !(self.debug_info || self.every_layer);
+        // What the host does comes first, as far as shapes stay: then the rest may be replayed.
+        let mut prepared = 0;
+        while self.device().card().is_some() && !self.stale && prepared < self.nodes.len() {
+            self.stale |= self.run(prepared, |layer, io| layer.prepare(io))?;
+            prepared += 1;
+        }
+        if prepared == self.nodes.len() && !self.stale && self.replay_forward()? {
+            return Ok(());
+        }
         for index in 0..self.nodes.len() {
-            loss += self.forward_layer(index)?;
+            if index >= prepared {
+                self.prepare_layer(index)?;
+            }
+            self.compute_layer(index)?;
         }
         self.stale = false;
-        Ok(loss)
+        Ok(())
     }
 
     /// Runs one layer forward and returns its part of the loss. Layers must be run in order.
@@ -33,17 +64,44 @@ impl Net {
         if index == 0 {
             self.absorbing = !(self.debug_info || self.every_layer);
         }
+        self.prepare_layer(index)?;
+        self.compute_layer(index)?;
+        Ok(self.nodes[index].loss(&self.blobs))
+    }
+
+    /// A layer's shapes, where those before it changed, and its part on the host.
+    fn prepare_layer(&mut self, index: usize) -> Result<()> {
         if self.stale {
+            self.forget_passes();
             self.run(index, |layer, io| layer.reshape(io))?;
             self.nodes[index].fill_loss_diffs(&self.blobs);
         }
         self.stale |= self.run(index, |layer, io| layer.prepare(io))?;
+        Ok(())
+    }
+
+    /// A layer's tops.
+    pub(super) fn compute_layer(&mut self, index: usize) -> Result<()> {
         if !self.is_done(index) {
             self.stale |= self.run(index, |layer, io| layer.forward(io))?;
         }
-        let loss = self.nodes[index].loss(&self.blobs);
         if self.debug_info {
             self.log_forward(index);
+        }
+        Ok(())
+    }
+
+    /// The loss; where it or another output is no number, layers say what they could not on a GPU.
+    fn checked_loss(&mut self) -> Result<f32> {
+        let loss = self.nodes.iter().map(|node| node.loss(&self.blobs)).sum::<f32>();
+        let Some(card) = self.device().card() else { return Ok(loss) };
+        card.check()?;
+        let is_small = |blob: &&usize| self.blobs[**blob].count() <= SMALL;
+        let outputs = || self.outputs.iter().filter(is_small).map(|&output| self.blobs[output].data().host());
+        if loss.is_nan() || outputs().any(|values| values.iter().any(|value| value.is_nan())) {
+            for index in 0..self.nodes.len() {
+                self.run(index, |layer, io| layer.verify(io))?;
+            }
         }
         Ok(loss)
     }
@@ -54,6 +112,9 @@ impl Net {
     /// # Errors
     /// When a gradient is asked for that does not exist (of a label, say).
     pub fn backward(&mut self) -> Result<()> {
+        if self.replay_backward()? {
+            return Ok(());
+        }
         for index in (0..self.nodes.len()).rev() {
             self.backward_layer(index)?;
         }

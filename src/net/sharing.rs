@@ -33,6 +33,7 @@ impl Net {
     /// Lets gradients of blobs that are not needed at the same time share memory. Afterwards the gradient of a blob is only there
     /// while the backward pass is at its layers; gradients of parameters, losses and of blobs that no layer writes a gradient of stay.
     pub fn share_gradients(&mut self) {
+        self.forget_passes();
         let gradients = self.gradients();
         for block in blocks(&gradients) {
             let memory = Buffer::zeros(block.count);

@@ -77,6 +77,7 @@ impl Net {
                 mine.share_data(theirs);
             }
         }
+        self.forget_passes();
         Ok(())
     }
 

@@ -35,7 +35,7 @@ use update::UpdateRule;
 use crate::{
     error::{Error, Place, Result},
     net::{Learnable, Net},
-    ops::update::Segment,
+    ops::update::{Segment, Workspace},
     proto::{RunState, SolverParameter},
     prototxt::{Document, Locations},
     rng::SharedRandom,
@@ -60,6 +60,8 @@ pub struct Solver {
     update: Box<dyn UpdateRule>,
     /// One buffer per history of the update rule, laid out as the net's parameters.
     history: Vec<Buffer>,
+    /// Memory that updates work in.
+    workspace: Workspace,
     /// Where each parameter lies, and how it learns at this iteration.
     segments: Vec<Segment>,
     iteration: usize,
@@ -108,6 +110,7 @@ impl Solver {
             learning_rate,
             update,
             history,
+            workspace: Workspace::default(),
             segments,
             iteration: 0,
             random,

@@ -5,10 +5,8 @@ use std::time::Instant;
 use super::{Event, Iteration, Pace, Request, Solver, nets::end_of, tell};
 use crate::{
     error::{Error, Result},
-    ops::{
-        reduce,
-        update::{Parameters, Preparation, Regularization, scale, update},
-    },
+    ops::update::{Parameters, Preparation, Regularization, norm, scale, update},
+    tensor::Device,
 };
 
 impl Solver {
@@ -67,8 +65,7 @@ impl Solver {
         let passes = self.parameter().iter_size().max(1);
         let mut loss = 0.0;
         for _ in 0..passes {
-            loss += self.net.forward()?;
-            self.net.backward()?;
+            loss += self.net.forward_backward()?;
         }
         loss /= passes as f32;
         self.check_finite(loss)?;
@@ -103,6 +100,7 @@ impl Solver {
             self.last_displayed = self.iteration;
         }
         let wants_norm = self.observers.iter().any(|observer| observer.wants_gradient_norm());
+        let gradient_norm = wants_norm.then(|| self.gradient_norm());
         let event = Event::Iteration(Iteration {
             iteration: self.iteration,
             display,
@@ -111,7 +109,7 @@ impl Solver {
             rate,
             momentum: self.learning_rate.momentum(self.iteration),
             weight_decay: self.learning_rate.weight_decay(self.iteration),
-            gradient_norm: wants_norm.then(|| self.gradient_norm()),
+            gradient_norm,
             more_than_the_rate_changes: self.learning_rate.more_than_the_rate_changes(self.iteration),
             pace,
             net: &self.net,
@@ -137,7 +135,17 @@ impl Solver {
             histories: &self.history,
             segments: &self.segments,
         };
-        match update(self.net.device(), rule, preparation, parameters) {
+        update(self.net.device(), rule, preparation, parameters, &mut self.workspace);
+        match self.net.device() {
+            Device::Cpu => self.check_steps(rate),
+            // A card is not waited for here: the loss of the next iteration, or the next snapshot, asks.
+            Device::Cuda(card) => card.check(),
+        }
+    }
+
+    /// Whether all steps of the updates so far were finite.
+    pub(super) fn check_steps(&self, rate: f32) -> Result<()> {
+        match self.workspace.bad_segment() {
             // Gradients come from behind: the last parameter concerned is the first that was.
             Some(index) if !self.keeps_going => {
                 let learnable = &self.net.parameters().learnable()[index];
@@ -162,10 +170,8 @@ impl Solver {
     }
 
     /// The L2 norm of the gradient of all parameters.
-    fn gradient_norm(&self) -> f32 {
-        let learnable = self.net.parameters().learnable();
-        let squares: f32 = learnable.iter().map(|one| reduce::sum_of_squares(&one.blob.diff().host())).sum();
-        squares.sqrt()
+    fn gradient_norm(&mut self) -> f32 {
+        norm(self.net.device(), self.net.parameters().diff(), &self.segments, &mut self.workspace)
     }
 
     fn answer_requests(&mut self) -> Result<()> {
@@ -224,9 +230,10 @@ impl Solver {
         if loss.is_finite() || self.keeps_going {
             return Ok(());
         }
-        let culprit = self.net.first_non_finite().map_or_else(String::new, |place| format!(", first in {place}"));
         // The rate of the update that led here.
         let rate = self.learning_rate.rate(self.iteration.saturating_sub(1));
+        self.check_steps(rate)?;
+        let culprit = self.net.first_non_finite().map_or_else(String::new, |place| format!(", first in {place}"));
         Err(self.not_finite(&format!("the loss is {loss}{culprit}"), rate))
     }
 

@@ -22,6 +22,7 @@ impl Solver {
 
     /// Writes `PREFIX_NAME.caffemodel` and `PREFIX_NAME.solverstate`.
     pub(super) fn write_snapshot(&mut self, name: &str) -> Result<()> {
+        self.check_steps(self.learning_rate.rate(self.iteration.saturating_sub(1)))?;
         let format = self.parameter().snapshot_format();
         let path = |kind: &str| format!("{}_{name}.{kind}{}", self.parameter().snapshot_prefix(), extension(format));
         let [weights, state] = ["caffemodel", "solverstate"].map(|kind| PathBuf::from(path(kind)));

@@ -50,7 +50,7 @@ pub struct Args {
     pub phase: PhaseName,
     /// Where to run.
     #[command(flatten)]
-    pub device: device::Args,
+    pub device: device::Choice,
     /// Level and stages.
     #[command(flatten)]
     pub state: State,

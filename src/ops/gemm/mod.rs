@@ -14,6 +14,7 @@ mod avx2;
 mod avx512;
 pub(crate) mod core;
 mod cpu;
+mod cuda;
 pub(crate) mod gather;
 pub(crate) mod kernel;
 #[cfg(target_arch = "aarch64")]
@@ -59,7 +60,8 @@ impl Gemm {
     /// When a buffer does not hold as many values as the sizes say, or `c` is memory of `a` or `b`.
     pub fn run(&self, device: Device, a: &Buffer, b: &Buffer, c: &Buffer) {
         match device {
-            Device::Cpu | Device::Cuda(_) => cpu::gemm(Kernel::get(), self, &a.host(), &b.host(), &mut c.host_mut()),
+            Device::Cpu => cpu::gemm(Kernel::get(), self, &a.host(), &b.host(), &mut c.host_mut()),
+            Device::Cuda(card) => cuda::gemm(card, self, a, b, c),
         }
     }
 }
@@ -70,7 +72,8 @@ impl Gemm {
 /// When `c` is not a whole number of rows.
 pub fn add_to_rows(device: Device, row: &Buffer, c: &Buffer) {
     match device {
-        Device::Cpu | Device::Cuda(_) => cpu::add_to_rows(&row.host(), &mut c.host_mut()),
+        Device::Cpu => cpu::add_to_rows(&row.host(), &mut c.host_mut()),
+        Device::Cuda(card) => cuda::add_to_rows(card, row, c),
     }
 }
 
@@ -80,6 +83,7 @@ pub fn add_to_rows(device: Device, row: &Buffer, c: &Buffer) {
 /// When `c` is not a whole number of rows.
 pub fn sum_rows(device: Device, c: &Buffer, sum: &Buffer) {
     match device {
-        Device::Cpu | Device::Cuda(_) => cpu::sum_rows(&c.host(), &mut sum.host_mut()),
+        Device::Cpu => cpu::sum_rows(&c.host(), &mut sum.host_mut()),
+        Device::Cuda(card) => cuda::sum_rows(card, c, sum),
     }
 }

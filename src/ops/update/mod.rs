@@ -6,10 +6,14 @@
 //! find it.
 
 mod cpu;
+mod cuda;
 
 use crate::{
-    ops::elementwise::cpu::map,
-    tensor::{Buffer, Device},
+    ops::{
+        elementwise::{self, cpu::map},
+        reduce,
+    },
+    tensor::{Buffer, Device, Synced},
 };
 
 /// How weight decay pulls on a parameter.
@@ -112,20 +116,70 @@ pub struct Parameters<'a> {
     pub segments: &'a [Segment],
 }
 
-/// Updates all values. Returns the last segment with a step that is not finite, if there is one.
+/// Memory that updates work in, and what they found.
+#[derive(Debug)]
+pub struct Workspace {
+    /// 1 + the last segment with a step that was not finite; 0 while there is none.
+    bad: Synced<u32>,
+    /// The segments, for a card.
+    table: Synced<u32>,
+    /// Sums of squares of parts.
+    sums: Buffer,
+    norm: Buffer,
+}
+
+impl Default for Workspace {
+    fn default() -> Self {
+        Workspace { bad: Synced::zeros(1), table: Synced::default(), sums: Buffer::default(), norm: Buffer::default() }
+    }
+}
+
+impl Workspace {
+    /// The last segment in which an update so far took a step that was not finite, if one did. On a card it waits for the updates.
+    pub fn bad_segment(&self) -> Option<usize> {
+        (self.bad.host()[0] as usize).checked_sub(1)
+    }
+}
+
+/// Updates all values; [`Workspace::bad_segment`] says whether all steps were finite.
 ///
 /// # Panics
 /// When there are fewer histories than the rule has, or buffers differ in length.
-pub fn update(device: Device, rule: Rule, preparation: Preparation, parameters: Parameters<'_>) -> Option<usize> {
+pub fn update(
+    device: Device,
+    rule: Rule,
+    preparation: Preparation,
+    parameters: Parameters<'_>,
+    workspace: &mut Workspace,
+) {
     match device {
-        Device::Cpu | Device::Cuda(_) => cpu::update(rule, preparation, parameters),
+        Device::Cpu => {
+            if let Some(bad) = cpu::update(rule, preparation, parameters) {
+                workspace.bad.host_mut()[0] = 1 + bad as u32;
+            }
+        }
+        Device::Cuda(card) => cuda::update(card, rule, preparation, parameters, workspace),
+    }
+}
+
+/// The L2 norm of the parts of a buffer, those of [`Segment`]s: √Σ x².
+pub fn norm(device: Device, buffer: &Buffer, segments: &[Segment], workspace: &mut Workspace) -> f32 {
+    match device {
+        Device::Cpu => {
+            let values = buffer.host();
+            let part =
+                |segment: &Segment| reduce::sum_of_squares(&values[segment.start..segment.start + segment.count]);
+            segments.iter().map(part).sum::<f32>().sqrt()
+        }
+        Device::Cuda(card) => cuda::norm(card, buffer, workspace),
     }
 }
 
 /// Multiplies all values by a factor (gradient clipping).
 pub fn scale(device: Device, buffer: &Buffer, factor: f32) {
     match device {
-        Device::Cpu | Device::Cuda(_) => map(buffer, buffer, move |value| value * factor),
+        Device::Cpu => map(buffer, buffer, move |value| value * factor),
+        Device::Cuda(_) => elementwise::scale(device, factor, buffer, buffer),
     }
 }
 
@@ -148,7 +202,7 @@ mod tests {
             let gradient = |index: usize| value(index + step as usize);
             diff.host_mut().iter_mut().enumerate().for_each(|(index, diff)| *diff = gradient(index));
             let parameters = Parameters { data: &data, diff: &diff, histories: &histories, segments: &segments };
-            update(Device::Cpu, rule(step), preparation, parameters);
+            update(Device::Cpu, rule(step), preparation, parameters, &mut Workspace::default());
         }
         [data.host().to_vec(), histories[0].host().to_vec()]
     }
@@ -250,7 +304,9 @@ mod tests {
                 let diff = Buffer::zeros(count);
                 bad.iter().for_each(|&(place, value)| diff.host_mut()[place] = value);
                 let parameters = Parameters { data: &data, diff: &diff, histories: &histories, segments: &segments };
-                update(Device::Cpu, rule, preparation, parameters)
+                let mut workspace = Workspace::default();
+                update(Device::Cpu, rule, preparation, parameters, &mut workspace);
+                workspace.bad_segment()
             };
             assert_eq!(step(&[]), None);
             assert_eq!(step(&[(9_999, f32::NAN), (20_000, f32::INFINITY)]), Some(2));
@@ -264,7 +320,7 @@ mod tests {
         let segments = [Segment { start: 0, count: 3, rate: 0.5, decay: 0.25 }];
         let preparation = Preparation { scale: 0.5, regularization: Regularization::L1 };
         let parameters = Parameters { data: &data, diff: &diff, histories: &histories, segments: &segments };
-        update(Device::Cpu, Rule::Sgd { momentum: 0.5 }, preparation, parameters);
+        update(Device::Cpu, Rule::Sgd { momentum: 0.5 }, preparation, parameters, &mut Workspace::default());
         assert_eq!((&*diff.host(), &*data.host()), (&[1.625, 0.875, 1.0][..], &[0.375, -1.875, -1.0][..]));
         assert_eq!(*histories[0].host(), *diff.host());
     }

@@ -6,6 +6,7 @@
 //! solver: learning rate + update rule + loop  → snapshots, log lines, metrics, reports  → command line
 //! range test: runs of a solver on throw-away weights; check: what would fail or surprise, before a run
 //! compare: what differs between two runs, nets or dumps
+//! selftest: a GPU against the CPU, op by op and layer by layer
 //! ```
 //!
 //! Everything points one way: a folder uses what stands to its right or below it, never back.
@@ -23,6 +24,7 @@ pub mod prototxt;
 pub mod range_test;
 pub mod report;
 pub mod rng;
+pub mod selftest;
 pub mod snapshot;
 pub mod solver;
 pub mod tensor;

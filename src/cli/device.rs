@@ -42,7 +42,7 @@ impl Choice {
     pub fn choose(&self, solver: Option<&SolverParameter>) -> Result<Device> {
         let asked = self.gpu.as_deref().filter(|gpu| !gpu.is_empty());
         let opened = match (asked, solver) {
-            (Some(gpu), _) => Card::open(ordinal(gpu)?).map(Some)?,
+            (Some(gpu), _) => open(gpu).map(Some)?,
             (None, Some(solver)) if solver.solver_mode() == SolverMode::Gpu => by_solver(solver),
             _ => None,
         };
@@ -59,6 +59,14 @@ impl Choice {
         });
         Ok(Device::Cuda(card))
     }
+}
+
+/// The card that a flag names.
+///
+/// # Errors
+/// When it is not there.
+pub fn open(gpu: &str) -> Result<&'static Card> {
+    Card::open(ordinal(gpu)?)
 }
 
 /// The card for a solver that means the GPU, if it can be used.

@@ -3,12 +3,7 @@
 use std::path::PathBuf;
 
 use super::{device, flags::PhaseName, model};
-use crate::{
-    data::npz::{self, Named},
-    error::{Error, Result},
-    net::Net,
-    tensor::{Blob, Buffer, Shape},
-};
+use crate::{data::npz, error::Result, tensor::Blob};
 
 /// Run a net once and write all its blobs to an .npz file.
 ///
@@ -58,51 +53,12 @@ pub fn run(args: &Args) -> Result<()> {
     net.every_layer = true;
     net.run_on(args.device.choose(None)?);
     let inputs = args.inputs.as_deref().map_or_else(|| Ok(Vec::new()), npz::read)?;
-    set(&mut net, &inputs, "data:", Blob::data)?;
+    net.set_arrays(&inputs, "data:", Blob::data)?;
     net.forward()?;
     if args.backward {
         net.clear_gradients();
-        set(&mut net, &inputs, "diff:", Blob::diff)?;
+        net.set_arrays(&inputs, "diff:", Blob::diff)?;
         net.backward()?;
     }
-    npz::write(&args.out, &arrays_of(&net))
-}
-
-/// All blobs and parameters of a net by the names of this file format.
-fn arrays_of(net: &Net) -> Vec<Named> {
-    let mut arrays = Vec::new();
-    for name in net.blob_names() {
-        if let Some(blob) = net.blob(name) {
-            arrays.push((format!("data:{name}"), blob.data_array()));
-            arrays.push((format!("diff:{name}"), blob.diff_array()));
-        }
-    }
-    for (layer, name) in net.layer_names().enumerate() {
-        for (index, parameter) in net.layer_parameters(layer).iter().enumerate() {
-            arrays.push((format!("param:{name}:{index}"), parameter.data_array()));
-            arrays.push((format!("param_diff:{name}:{index}"), parameter.diff_array()));
-        }
-    }
-    // In-place layers make a blob name appear once per layer.
-    arrays.sort_by(|a, b| a.0.cmp(&b.0));
-    arrays.dedup_by(|a, b| a.0 == b.0);
-    arrays
-}
-
-fn set(net: &mut Net, arrays: &[Named], prefix: &str, of: fn(&Blob) -> &Buffer) -> Result<()> {
-    for (key, array) in arrays {
-        let Some(name) = key.strip_prefix(prefix) else { continue };
-        let shape = Shape::from(array.shape());
-        let blob = net.blob(name).ok_or_else(|| Error::shape(format!("{key}: the net has no blob {name:?}")))?;
-        if *blob.shape() != shape {
-            if prefix != "data:" {
-                return Err(Error::shape(format!("{key} has shape {shape}, the blob has {}", blob.shape())));
-            }
-            net.reshape_input(name, &shape)?;
-        }
-        // The blob was found just now.
-        let Some(blob) = net.blob(name) else { continue };
-        of(blob).host_mut().iter_mut().zip(array.iter()).for_each(|(value, &new)| *value = new);
-    }
-    Ok(())
+    npz::write(&args.out, &net.arrays())
 }

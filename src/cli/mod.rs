@@ -19,6 +19,7 @@ pub mod plot;
 pub mod report;
 mod runs;
 pub mod schedule;
+pub mod selftest;
 mod signals;
 pub mod test;
 pub mod time;
@@ -74,6 +75,7 @@ enum Command {
     Compare(compare::Args),
     Plot(plot::Args),
     Report(report::Args),
+    Selftest(selftest::Args),
 }
 
 impl Command {
@@ -83,6 +85,7 @@ impl Command {
             Command::Schedule(_) => Some("rcaffe::solver::schedule"),
             Command::Check(_) => Some("rcaffe::check"),
             Command::LrFind(_) => Some("rcaffe::range_test"),
+            Command::Selftest(_) => Some("rcaffe::selftest"),
             _ => None,
         }
     }
@@ -153,6 +156,7 @@ fn run(line: &CommandLine, ignored: &[String]) -> Result<()> {
         Command::Plot(args) => plot::run(args),
         Command::Report(args) => report::run(args),
         Command::LrFind(args) => lr_find::run(args),
+        Command::Selftest(args) => selftest::run(args),
     }
 }
 

@@ -7,6 +7,7 @@
 //! carry from batch to batch, `device` says where. `sharing` puts gradients into the same memory, `memory` and `work` count.
 
 mod absorb;
+mod arrays;
 mod build;
 mod device;
 mod filter;

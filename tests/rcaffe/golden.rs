@@ -1,5 +1,5 @@
 //! Every case of tests/golden/layers, through `rcaffe dump`: values and gradients that Caffe 1.0 computed.
-//!
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},

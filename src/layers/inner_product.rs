@@ -127,6 +127,10 @@ impl Layer for InnerProduct {
         Ok(())
     }
 
+    fn runs_on_device(&self) -> bool {
+        true
+    }
+
     fn work(&self, io: &Io<'_>) -> Work {
         Work::of_product(io, 0, 0, self.count * self.outputs * self.depth)
     }

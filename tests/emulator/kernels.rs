@@ -102,6 +102,8 @@ unsafe fn load(bytes: &[u8]) -> Option<*mut c_void> {
     let mut file_of_rust = std::fs::File::from_raw_fd(file);
     std::io::Write::write_all(&mut file_of_rust, bytes).ok()?;
     let path = CString::new(format!("/proc/self/fd/{file}")).ok()?;
+    // It stays open: the loader knows a library by its path, and another file must not get this one's number.
+    std::mem::forget(file_of_rust);
     let library = libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL);
     if library.is_null() {
         note(&CStr::from_ptr(libc::dlerror()).to_string_lossy());

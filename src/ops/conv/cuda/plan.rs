@@ -1,0 +1,438 @@
+//! The tables and sizes of a convolution's products.
+
+use super::{
+    super::geometry::{Axis, Geometry},
+    tiles::{self, Tile},
+};
+use crate::{
+    cuda::{Argument, Source},
+    tensor::Synced,
+};
+
+/// In the table of weights: none.
+const NO_WEIGHT: u32 = u32::MAX;
+
+/// In the table of places: outside of every source; see `product.cu`.
+const NOWHERE: u32 = 0xC000_0000;
+
+/// Positions must stay below this, padding included.
+const MOST_POSITIONS: usize = 0x4000;
+
+/// A divisor of numbers below 2³¹, with what turns the division into a product; see `division.cu`.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub(super) struct Division {
+    divisor: u32,
+    factor: u32,
+    shift: u32,
+}
+
+impl Division {
+    /// Granlund and Montgomery, *Division by Invariant Integers using Multiplication* (1994), figure 4.1.
+    pub fn new(divisor: usize) -> Self {
+        let shift = divisor.next_power_of_two().trailing_zeros();
+        let factor = ((1u64 << 32) * ((1u64 << shift) - divisor as u64)) / divisor as u64 + 1;
+        Division { divisor: divisor as u32, factor: factor as u32, shift }
+    }
+}
+
+/// The two axes of a convolution, outer first; none when it has more of consequence, or positions are too many.
+pub(super) fn two_axes(geometry: &Geometry) -> Option<[Axis; 2]> {
+    let plain = Axis { input: 1, kernel: 1, stride: 1, pad: 0, dilation: 1 };
+    let is_pointwise = |axis: &Axis| axis.kernel == 1 && axis.stride == 1 && axis.pad == 0;
+    let mut axes: Vec<Axis> = geometry.axes.iter().copied().filter(|axis| axis.input > 1 || !is_pointwise(axis)).collect();
+    // Axes side by side along which nothing is done are one.
+    while axes.len() > 2 {
+        let pair = axes.windows(2).position(|pair| pair.iter().all(is_pointwise))?;
+        axes[pair].input *= axes[pair + 1].input;
+        axes.remove(pair + 1);
+    }
+    while axes.len() < 2 {
+        axes.insert(0, plain);
+    }
+    let fits = |axis: &Axis| axis.input + 2 * axis.pad < MOST_POSITIONS && axis.extent() < MOST_POSITIONS;
+    axes.iter().all(fits).then(|| [axes[0], axes[1]])
+}
+
+/// One axis of the columns of a product: which positions of the source they read, and where their results go.
+#[derive(Debug, Clone)]
+struct Line {
+    columns: usize,
+    /// The source position of column 0 for a tap at distance 0, and how far neighbours are apart.
+    first: isize,
+    step: usize,
+    source: usize,
+    /// The same in the result.
+    result_first: usize,
+    result_step: usize,
+    result: usize,
+    /// Taps: their index in the kernel, and their distance.
+    taps: Vec<(usize, isize)>,
+    kernel: usize,
+}
+
+fn forward_line(axis: &Axis) -> Line {
+    let outputs = axis.output().unwrap_or(0);
+    Line {
+        columns: outputs,
+        first: -(axis.pad as isize),
+        step: axis.stride,
+        source: axis.input,
+        result_first: 0,
+        result_step: 1,
+        result: outputs,
+        taps: (0..axis.kernel).map(|tap| (tap, (tap * axis.dilation) as isize)).collect(),
+        kernel: axis.kernel,
+    }
+}
+
+/// The gradient of the source: positions of one remainder by the stride see the same taps; see `geometry.rs`.
+fn backward_lines(axis: &Axis) -> Vec<Line> {
+    let Axis { input, kernel, stride, pad, dilation } = *axis;
+    let line = |remainder: usize| {
+        let begin = pad.saturating_sub(remainder).div_ceil(stride);
+        let end = (input + pad).saturating_sub(remainder).div_ceil(stride);
+        Line {
+            columns: end.saturating_sub(begin),
+            first: begin as isize,
+            step: 1,
+            source: axis.output().unwrap_or(0),
+            result_first: (begin * stride + remainder).saturating_sub(pad),
+            result_step: stride,
+            result: input,
+            taps: (0..kernel)
+                .filter(|tap| tap * dilation % stride == remainder)
+                .map(|tap| (tap, -((tap * dilation / stride) as isize)))
+                .collect(),
+            kernel,
+        }
+    };
+    // Strides may be far larger than the source: only the remainders that a position has.
+    let remainders = (0..input.min(stride)).map(|position| (position + pad) % stride);
+    remainders.map(line).filter(|line| line.columns > 0).collect()
+}
+
+/// What `correlate.cu` is told.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub(super) struct Correlation {
+    columns: u32,
+    column_plane: u32,
+    column_width: u32,
+    first_y: i32,
+    first_x: i32,
+    step_y: u32,
+    step_x: u32,
+    height: u32,
+    width: u32,
+    plane: u32,
+    source_group: u32,
+    source_image: u32,
+    result_first: u32,
+    result_step_y: u32,
+    result_step_x: u32,
+    result_plane: u32,
+    result_image: u32,
+    rows: u32,
+    padded_rows: u32,
+    weights_group: u32,
+    steps: u32,
+}
+
+// SAFETY: numbers of 32 bits, laid out as in the kernel's file.
+unsafe impl Argument for Correlation {}
+
+/// What `pack` is told.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub(super) struct Packing {
+    group: u32,
+    padded_rows: u32,
+    rows: u32,
+    row_step: u32,
+    group_step: u32,
+}
+
+// SAFETY: numbers of 32 bits, laid out as in the kernel's file.
+unsafe impl Argument for Packing {}
+
+/// A direction that results in planes: the top, or the bottom's gradient.
+#[derive(Debug)]
+pub(super) struct Pass {
+    pub kernels: &'static Source,
+    pub groups: usize,
+    pub phases: Vec<Phase>,
+    /// The values of all packed weights, and how they are packed.
+    pub packed: usize,
+    pub packing: Packing,
+    /// For each summand the place of its weight.
+    pub weights: Synced<u32>,
+    /// Two numbers for each summand, or eight: the offset in the source, and the distance along both axes.
+    pub places: Synced<u32>,
+}
+
+/// The results that see the same taps.
+#[derive(Debug)]
+pub(super) struct Phase {
+    pub sizes: Correlation,
+    /// Blocks for each group.
+    pub blocks: usize,
+    /// Where its weights and its places begin.
+    pub first_weight: usize,
+    pub first_place: usize,
+}
+
+/// Sizes of a pass that all phases share.
+struct Sizes {
+    /// Channels of a group, in the source and in the result.
+    channels: usize,
+    rows: usize,
+    /// Distances in the weights.
+    channel_step: usize,
+    row_step: usize,
+}
+
+impl Pass {
+    /// `top = bottom ∗ weights`.
+    pub fn forward(geometry: &Geometry, axes: &[Axis; 2]) -> Self {
+        let (channels, rows) = (geometry.channels / geometry.groups, geometry.outputs / geometry.groups);
+        let taps = axes[0].kernel * axes[1].kernel;
+        let sizes = Sizes { channels, rows, channel_step: taps, row_step: channels * taps };
+        Pass::new(geometry, &sizes, vec![[forward_line(&axes[0]), forward_line(&axes[1])]])
+    }
+
+    /// `bottom_diff = top_diff ∗ᵀ weights`.
+    pub fn backward(geometry: &Geometry, axes: &[Axis; 2]) -> Self {
+        let (channels, rows) = (geometry.outputs / geometry.groups, geometry.channels / geometry.groups);
+        let taps = axes[0].kernel * axes[1].kernel;
+        let sizes = Sizes { channels, rows, channel_step: rows * taps, row_step: taps };
+        let across = backward_lines(&axes[1]);
+        let lines = backward_lines(&axes[0])
+            .into_iter()
+            .flat_map(|down| across.iter().map(move |across| [down.clone(), across.clone()]));
+        Pass::new(geometry, &sizes, lines.collect())
+    }
+
+    fn new(geometry: &Geometry, sizes: &Sizes, lines: Vec<[Line; 2]>) -> Self {
+        let Geometry { images, groups, .. } = *geometry;
+        let columns = |[down, across]: &[Line; 2]| images * down.columns * across.columns;
+        let summands = |[down, across]: &[Line; 2]| sizes.channels * down.taps.len() * across.taps.len();
+        let most = |of: &dyn Fn(&[Line; 2]) -> usize| lines.iter().map(of).max().unwrap_or(0);
+        let tile = tiles::fastest(groups, sizes.rows, most(&columns), most(&summands));
+        let run = if sizes.channels.is_multiple_of(8) { 8 } else { 1 };
+        let padded_rows = sizes.rows.next_multiple_of(tile.rows);
+        let (mut weights, mut places, mut phases) = (Vec::new(), Vec::new(), Vec::new());
+        for lines in &lines {
+            let (first_weight, first_place) = (weights.len() * padded_rows, places.len());
+            list(sizes, lines, run, &mut weights, &mut places);
+            weights.resize(weights.len().next_multiple_of(tile.depth), NO_WEIGHT);
+            while places.len() / 2 * run < weights.len() {
+                places.extend([0, NOWHERE]);
+            }
+            let steps = (weights.len() - first_weight / padded_rows) / tile.depth;
+            let correlation = correlation(geometry, sizes, lines, steps);
+            let blocks = tile.count(sizes.rows, columns(lines)).iter().product();
+            phases.push(Phase { sizes: correlation, blocks, first_weight, first_place });
+        }
+        let group = weights.len() * padded_rows;
+        for phase in &mut phases {
+            (phase.sizes.padded_rows, phase.sizes.weights_group) = (padded_rows as u32, group as u32);
+        }
+        let packing = Packing {
+            group: group as u32,
+            padded_rows: padded_rows as u32,
+            rows: sizes.rows as u32,
+            row_step: sizes.row_step as u32,
+            group_step: (sizes.rows * sizes.row_step.max(sizes.channels * sizes.channel_step / sizes.rows.max(1))) as u32,
+        };
+        let kernels = if run == 8 { &tile.eights } else { &tile.each };
+        let (packed, weights, places) = (groups * group, Synced::from(weights), Synced::from(places));
+        Pass { kernels, groups, phases, packed, packing, weights, places }
+    }
+}
+
+/// Lists where the summands' weights and values lie: eight channels of one tap behind each other, or channel by channel.
+fn list(sizes: &Sizes, [down, across]: &[Line; 2], run: usize, weights: &mut Vec<u32>, places: &mut Vec<u32>) {
+    let plane = down.source * across.source;
+    let taps: Vec<_> = down.taps.iter().flat_map(|down| across.taps.iter().map(move |across| (*down, *across))).collect();
+    let mut push = |channel: usize, ((row, y), (column, x)): ((usize, isize), (usize, isize))| {
+        let weight = row * across.kernel + column;
+        weights.extend((channel..channel + run).map(|channel| (channel * sizes.channel_step + weight) as u32));
+        let offset = (channel * plane) as isize + y * across.source as isize + x;
+        places.extend([offset as u32, ((y << 16) + x) as u32]);
+    };
+    if run == 1 {
+        (0..sizes.channels).for_each(|channel| taps.iter().for_each(|&tap| push(channel, tap)));
+    } else {
+        taps.iter().for_each(|&tap| (0..sizes.channels).step_by(run).for_each(|channel| push(channel, tap)));
+    }
+}
+
+fn correlation(geometry: &Geometry, sizes: &Sizes, [down, across]: &[Line; 2], steps: usize) -> Correlation {
+    let (plane, result_plane) = (down.source * across.source, down.result * across.result);
+    Correlation {
+        columns: (geometry.images * down.columns * across.columns) as u32,
+        column_plane: (down.columns * across.columns) as u32,
+        column_width: across.columns as u32,
+        first_y: down.first as i32,
+        first_x: across.first as i32,
+        step_y: down.step as u32,
+        step_x: across.step as u32,
+        height: down.source as u32,
+        width: across.source as u32,
+        plane: plane as u32,
+        source_group: (sizes.channels * plane) as u32,
+        source_image: (geometry.groups * sizes.channels * plane) as u32,
+        result_first: (down.result_first * across.result + across.result_first) as u32,
+        result_step_y: (down.result_step * across.result) as u32,
+        result_step_x: across.result_step as u32,
+        result_plane: result_plane as u32,
+        result_image: (geometry.groups * sizes.rows * result_plane) as u32,
+        rows: sizes.rows as u32,
+        padded_rows: 0,
+        weights_group: 0,
+        steps: steps as u32,
+    }
+}
+
+/// What `weights.cu` is told.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub(super) struct Weighing {
+    columns: u32,
+    part: u32,
+    plane: Division,
+    row: Division,
+    first_y: i32,
+    first_x: i32,
+    step_y: u32,
+    step_x: u32,
+    height: u32,
+    width: u32,
+    source_group: u32,
+    source_image: u32,
+    top_plane: u32,
+    top_image: u32,
+    rows: u32,
+    taps: u32,
+    row_tiles: u32,
+    groups: u32,
+}
+
+// SAFETY: numbers of 32 bits, laid out as in the kernel's file.
+unsafe impl Argument for Weighing {}
+
+/// The gradient of the weights.
+#[derive(Debug)]
+pub(super) struct WeightGradient {
+    pub kernels: &'static Source,
+    pub sizes: Weighing,
+    /// Tiles of a group, parts of the sums, groups.
+    pub blocks: [usize; 3],
+    /// All weights.
+    pub count: usize,
+    /// Two numbers for each weight of a row, as in [`Pass::places`].
+    pub places: Synced<u32>,
+}
+
+impl WeightGradient {
+    pub fn new(geometry: &Geometry, axes: &[Axis; 2]) -> Self {
+        let Geometry { images, groups, .. } = *geometry;
+        let (channels, rows) = (geometry.channels / groups, geometry.outputs / groups);
+        let lines = [forward_line(&axes[0]), forward_line(&axes[1])];
+        let taps = channels * axes[0].kernel * axes[1].kernel;
+        let (plane, source) = (lines[0].columns * lines[1].columns, lines[0].source * lines[1].source);
+        let columns = images * plane;
+        let (tile, part): (&Tile, usize) = tiles::fastest_parts(groups, rows, taps, columns);
+        let [row_tiles, tap_tiles] = tile.count(rows, taps);
+        let (mut weights, mut places) = (Vec::new(), Vec::new());
+        let sizes = Sizes { channels, rows, channel_step: 0, row_step: 0 };
+        list(&sizes, &lines, 1, &mut weights, &mut places);
+        let sizes = Weighing {
+            columns: columns as u32,
+            part: part as u32,
+            plane: Division::new(plane),
+            row: Division::new(lines[1].columns),
+            first_y: lines[0].first as i32,
+            first_x: lines[1].first as i32,
+            step_y: lines[0].step as u32,
+            step_x: lines[1].step as u32,
+            height: lines[0].source as u32,
+            width: lines[1].source as u32,
+            source_group: (channels * source) as u32,
+            source_image: (geometry.channels * source) as u32,
+            top_plane: plane as u32,
+            top_image: (geometry.outputs * plane) as u32,
+            rows: rows as u32,
+            taps: taps as u32,
+            row_tiles: row_tiles as u32,
+            groups: groups as u32,
+        };
+        let blocks = [row_tiles * tap_tiles, columns.div_ceil(part), groups];
+        let count = geometry.outputs * taps;
+        WeightGradient { kernels: &tile.weigh, sizes, blocks, count, places: Synced::from(places) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn divisions_are_exact(value in 0u32..1 << 31, divisor in 1usize..1 << 31) {
+            for (value, divisor) in [(value, divisor), (value, divisor % 1000 + 1), (value % 5000, divisor % 64 + 1)] {
+                let by = Division::new(divisor);
+                let product = (u64::from(value) * u64::from(by.factor)) >> 32;
+                prop_assert_eq!((product as u32 + value) >> by.shift, value / divisor as u32);
+            }
+        }
+
+        /// Every source position collects exactly the outputs that read it.
+        #[test]
+        fn backward_collects_from_every_reader(
+            (input, kernel, stride, pad, dilation) in (1usize..20, 1usize..6, 1usize..5, 0usize..7, 1usize..4)
+        ) {
+            let axis = Axis { input, kernel, stride, pad, dilation };
+            let Some(outputs) = axis.output() else { return Ok(()) };
+            let mut seen = Vec::new();
+            for line in backward_lines(&axis) {
+                for column in 0..line.columns {
+                    let input = line.result_first + column * line.result_step;
+                    prop_assert!(input < axis.input);
+                    for (tap, distance) in &line.taps {
+                        let output = line.first + (column * line.step) as isize + distance;
+                        if (0..outputs as isize).contains(&output) {
+                            seen.push((output as usize, *tap, input));
+                        }
+                    }
+                }
+            }
+            seen.sort_unstable();
+            let mut expected = Vec::new();
+            for output in 0..outputs {
+                for tap in 0..kernel {
+                    let input = (output * stride + tap * dilation) as isize - pad as isize;
+                    if (0..axis.input as isize).contains(&input) {
+                        expected.push((output, tap, input as usize));
+                    }
+                }
+            }
+            expected.sort_unstable();
+            prop_assert_eq!(seen, expected);
+        }
+    }
+
+    #[test]
+    fn axes_without_consequence_go() {
+        let axis = |input, kernel| Axis { input, kernel, stride: 1, pad: 0, dilation: 1 };
+        let geometry = |axes: &[Axis]| Geometry { images: 1, channels: 1, outputs: 1, groups: 1, axes: axes.to_vec() };
+        assert_eq!(two_axes(&geometry(&[axis(7, 3)])), Some([axis(1, 1), axis(7, 3)]));
+        assert_eq!(two_axes(&geometry(&[axis(4, 1), axis(5, 1), axis(7, 3)])), Some([axis(20, 1), axis(7, 3)]));
+        assert_eq!(two_axes(&geometry(&[axis(1, 1), axis(5, 2), axis(7, 3)])), Some([axis(5, 2), axis(7, 3)]));
+        assert_eq!(two_axes(&geometry(&[axis(4, 1), axis(5, 2), axis(7, 3)])), None);
+        assert_eq!(two_axes(&geometry(&[axis(70_000, 1)])), None);
+    }
+}

@@ -1,0 +1,181 @@
+//! The tiles that a product can be cut into, each a kernel of its own, and which of them suits a product.
+
+use crate::cuda::Source;
+
+/// Multiprocessors that there should be work for. Not those of the card at hand: how sums are cut must not depend on it.
+const MULTIPROCESSORS: usize = 132;
+
+/// The part of its speed that a multiprocessor reaches with one block.
+const ALONE: f64 = 0.7;
+
+/// Summands that starting and ending a tile takes the time of.
+const START: usize = 48;
+
+/// Bytes that all multiprocessors together read or write in a cycle.
+const BYTES_PER_CYCLE: f64 = 2000.0;
+
+/// The least columns that are a part of a sum over columns, and what their number is a multiple of.
+const LEAST_PART: usize = 256;
+
+/// The tile of a product that a block of 256 threads computes; see `product.cu`.
+pub(super) struct Tile {
+    pub rows: usize,
+    pub columns: usize,
+    /// Summands of a step: 8 for each group of threads.
+    pub depth: usize,
+    /// The part of a card's speed that its inner loop is expected to reach.
+    speed: f64,
+    /// The correlation whose table has an entry for every summand.
+    pub each: Source,
+    /// The correlation whose table has an entry for eight channels.
+    pub eights: Source,
+    /// The gradient of weights.
+    pub weigh: Source,
+}
+
+impl std::fmt::Debug for Tile {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Tile({}×{})", self.rows, self.columns)
+    }
+}
+
+macro_rules! defines {
+    ($rows:literal, $columns:literal, $tall:literal, $wide:literal, $groups:literal) => {
+        concat!(
+            "#define ROWS ", $rows, "\n#define COLUMNS ", $columns, "\n#define TALL ", $tall, "\n#define WIDE ", $wide,
+            "\n#define GROUPS ", $groups, "\n"
+        )
+    };
+}
+
+macro_rules! tile {
+    ($rows:literal, $columns:literal, $tall:literal, $wide:literal, $groups:literal, $speed:literal) => {
+        Tile {
+            rows: $rows,
+            columns: $columns,
+            depth: 8 * $groups,
+            speed: $speed,
+            each: Source {
+                name: concat!("correlate_", $rows, "x", $columns, "_each"),
+                text: concat!(
+                    defines!($rows, $columns, $tall, $wide, $groups),
+                    "#define RUN 1\n",
+                    include_str!("product.cu"),
+                    include_str!("correlate.cu")
+                ),
+            },
+            eights: Source {
+                name: concat!("correlate_", $rows, "x", $columns, "_eights"),
+                text: concat!(
+                    defines!($rows, $columns, $tall, $wide, $groups),
+                    "#define RUN 8\n",
+                    include_str!("product.cu"),
+                    include_str!("correlate.cu")
+                ),
+            },
+            weigh: Source {
+                name: concat!("weigh_", $rows, "x", $columns),
+                text: concat!(
+                    include_str!("division.cu"),
+                    defines!($rows, $columns, $tall, $wide, $groups),
+                    include_str!("product.cu"),
+                    include_str!("weights.cu")
+                ),
+            },
+        }
+    };
+}
+
+/// All tiles: rows, columns, results of a thread down and across, groups of threads, speed.
+pub(super) static TILES: [Tile; 7] = [
+    tile!(128, 128, 8, 8, 1, 0.75),
+    tile!(64, 128, 8, 8, 2, 0.7),
+    tile!(64, 64, 8, 4, 2, 0.6),
+    tile!(32, 128, 8, 4, 2, 0.57),
+    tile!(32, 64, 8, 4, 4, 0.5),
+    tile!(32, 32, 4, 4, 4, 0.4),
+    tile!(16, 128, 4, 8, 4, 0.5),
+];
+
+/// The kernels around the products.
+pub(super) static AROUND: Source =
+    Source { name: "conv", text: concat!(include_str!("division.cu"), include_str!("conv.cu")) };
+
+impl Tile {
+    /// The tiles that cover so many rows, and columns.
+    pub fn count(&self, rows: usize, columns: usize) -> [usize; 2] {
+        [rows.div_ceil(self.rows), columns.div_ceil(self.columns)]
+    }
+
+    /// About how many cycles so many blocks take, each with so many summands.
+    fn cycles(&self, blocks: usize, summands: usize) -> f64 {
+        let waves = blocks.div_ceil(MULTIPROCESSORS);
+        let speed = if waves == 1 { self.speed * ALONE } else { self.speed };
+        let products = self.rows * self.columns * (summands.next_multiple_of(self.depth) + START);
+        waves as f64 * products as f64 / (128.0 * speed)
+    }
+}
+
+/// The tile with which `groups` products of so many rows, columns and summands should take least time.
+pub(super) fn fastest(groups: usize, rows: usize, columns: usize, summands: usize) -> &'static Tile {
+    let cycles = |tile: &Tile| {
+        let [down, across] = tile.count(rows, columns);
+        tile.cycles(groups * down * across, summands)
+    };
+    TILES.iter().min_by(|a, b| cycles(a).total_cmp(&cycles(b))).expect("there are tiles")
+}
+
+/// The same for products whose sums are cut into parts: the tile, and the summands of a part.
+pub(super) fn fastest_parts(groups: usize, rows: usize, columns: usize, summands: usize) -> (&'static Tile, usize) {
+    let mut best = (f64::INFINITY, &TILES[0], summands);
+    for tile in &TILES {
+        let [down, across] = tile.count(rows, columns);
+        for parts in 1..=summands.div_ceil(LEAST_PART).clamp(1, 1024) {
+            let part = part_of(summands, parts);
+            let parts = summands.div_ceil(part).max(1);
+            let traffic = (groups * rows * columns * parts * 2 * size_of::<f32>()) as f64 / BYTES_PER_CYCLE;
+            let cycles = tile.cycles(groups * down * across * parts, part) + traffic;
+            if cycles < best.0 {
+                best = (cycles, tile, part);
+            }
+        }
+    }
+    (best.1, best.2)
+}
+
+/// The summands of a part when there are to be about so many parts.
+pub(super) fn part_of(summands: usize, parts: usize) -> usize {
+    summands.div_ceil(parts).max(1).next_multiple_of(LEAST_PART)
+}
+
+/// So many parts that each of `blocks` has its share of the card, for sums that take no time but that of reading.
+pub(super) fn plain_part(blocks: usize, summands: usize) -> usize {
+    const LEAST: usize = 2048;
+    part_of(summands, (4 * MULTIPROCESSORS).div_ceil(blocks.max(1)).min(summands.div_ceil(LEAST)).max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_suit_their_products() {
+        // Few filters take no tile of many rows, and many columns no small one.
+        assert_eq!(fastest(1, 32, 102_400, 75).rows, 32);
+        assert_eq!(fastest(1, 16, 131_072, 144).rows, 16);
+        let large = fastest(1, 256, 256 * 169, 2304);
+        assert_eq!((large.rows, large.columns), (128, 128));
+        // A product that fills no card goes by small tiles.
+        assert!(fastest(1, 64, 6400, 800).columns <= 64);
+    }
+
+    #[test]
+    fn parts_cover_the_sum() {
+        for (rows, columns, summands) in [(32, 75, 102_400), (32, 800, 25_600), (512, 4608, 6272), (1, 1, 1), (5, 7, 300)] {
+            let (tile, part) = fastest_parts(1, rows, columns, summands);
+            assert!(part.is_multiple_of(tile.depth), "{part}");
+            let blocks: usize = tile.count(rows, columns).iter().product::<usize>() * summands.div_ceil(part);
+            assert!(summands < 10_000 || blocks >= MULTIPROCESSORS, "{blocks} blocks");
+        }
+    }
+}

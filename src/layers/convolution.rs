@@ -132,6 +132,10 @@ impl Layer for Convolution {
         Ok(())
     }
 
+    fn runs_on_device(&self) -> bool {
+        self.op.as_ref().is_none_or(|op| op.runs_on_device())
+    }
+
     fn work(&self, io: &Io<'_>) -> Work {
         let taps = io.parameter(0).count() / self.options.outputs;
         (0..io.tops.len()).map(|position| Work::of_product(io, position, 0, io.top(position).count() * taps)).sum()

@@ -153,6 +153,10 @@ impl Layer for Deconvolution {
         Ok(())
     }
 
+    fn runs_on_device(&self) -> bool {
+        self.op.as_ref().is_none_or(|op| op.runs_on_device())
+    }
+
     fn work(&self, io: &Io<'_>) -> Work {
         let taps = io.parameter(0).shape().count_from(1);
         (0..io.tops.len()).map(|position| Work::of_product(io, position, 0, io.bottom(position).count() * taps)).sum()

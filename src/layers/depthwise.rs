@@ -101,6 +101,10 @@ impl Layer for Depthwise {
         self.convolution().backward(io)
     }
 
+    fn runs_on_device(&self) -> bool {
+        self.convolution.as_ref().is_none_or(|convolution| convolution.runs_on_device())
+    }
+
     fn work(&self, io: &Io<'_>) -> Work {
         self.convolution.as_ref().map_or_else(Work::default, |convolution| convolution.work(io))
     }

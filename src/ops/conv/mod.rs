@@ -5,11 +5,13 @@
 //! the matrix product reads the image at the matrix's places (see `geometry.rs`).
 
 mod cpu;
+mod cuda;
 mod geometry;
 
 pub use geometry::{Axis, Geometry};
 
 use crate::{
+    cuda::Card,
     ops::gemm::Kernel,
     tensor::{Buffer, Device},
 };
@@ -21,6 +23,8 @@ pub struct Convolution {
     /// The same, with what does not matter made small.
     planned: Geometry,
     cpu: cpu::Workspace,
+    /// None where kernels cannot do it: then the host does.
+    cuda: Option<cuda::Workspace>,
 }
 
 impl Convolution {
@@ -53,7 +57,8 @@ impl Convolution {
         let Geometry { channels, outputs, groups, .. } = planned;
         assert!(groups > 0 && channels % groups == 0 && outputs % groups == 0, "{groups} groups of {channels}");
         let cpu = cpu::Workspace::new(Kernel::get(), &planned, any_way);
-        Convolution { geometry, planned, cpu }
+        let cuda = cuda::Workspace::new(&planned);
+        Convolution { geometry, planned, cpu, cuda }
     }
 
     /// The sizes.
@@ -61,15 +66,30 @@ impl Convolution {
         &self.geometry
     }
 
+    /// Whether a card has code for it; else the host does it there too.
+    pub fn runs_on_device(&self) -> bool {
+        self.cuda.is_some()
+    }
+
+    /// On a card, cuts products into the tiles of this number (any: they are counted round) instead of the fastest. For checks of the
+    /// kernels.
+    pub fn use_tile(&mut self, number: usize) {
+        self.cuda = cuda::Workspace::with_tile(&self.planned, number);
+    }
+
+    /// The card and the plans for it.
+    fn on_card(&mut self, device: Device) -> Option<(&'static Card, &mut cuda::Workspace)> {
+        device.card().zip(self.cuda.as_mut())
+    }
+
     /// `top = bottom ∗ weights (+ bias)`; bottom N×C×..., weights M×C/groups×..., bias M, top N×M×....
     pub fn forward(&mut self, device: Device, bottom: &Buffer, weights: &Buffer, bias: Option<&Buffer>, top: &Buffer) {
-        match device {
-            Device::Cpu | Device::Cuda(_) => {
-                let bias = bias.map(Buffer::host);
-                let (bottom, weights, mut top) = (bottom.host(), weights.host(), top.host_mut());
-                cpu::forward(&mut self.cpu, &self.planned, &bottom, &weights, bias.as_deref(), &mut top);
-            }
+        if let Some((card, plans)) = self.on_card(device) {
+            return plans.forward(card, bottom, weights, bias, top);
         }
+        let bias = bias.map(Buffer::host);
+        let (bottom, weights, mut top) = (bottom.host(), weights.host(), top.host_mut());
+        cpu::forward(&mut self.cpu, &self.planned, &bottom, &weights, bias.as_deref(), &mut top);
     }
 
     /// The gradient of the bottom, overwritten: `bottom_diff = top_diff ∗ᵀ weights`. With a bias (C values) this is the
@@ -82,31 +102,28 @@ impl Convolution {
         bias: Option<&Buffer>,
         bottom_diff: &Buffer,
     ) {
-        match device {
-            Device::Cpu | Device::Cuda(_) => {
-                let bias = bias.map(Buffer::host);
-                let (top, weights, mut bottom) = (top_diff.host(), weights.host(), bottom_diff.host_mut());
-                cpu::backward_bottom(&mut self.cpu, &self.planned, &top, &weights, bias.as_deref(), &mut bottom);
-            }
+        if let Some((card, plans)) = self.on_card(device) {
+            return plans.backward_bottom(card, top_diff, weights, bias, bottom_diff);
         }
+        let bias = bias.map(Buffer::host);
+        let (top, weights, mut bottom) = (top_diff.host(), weights.host(), bottom_diff.host_mut());
+        cpu::backward_bottom(&mut self.cpu, &self.planned, &top, &weights, bias.as_deref(), &mut bottom);
     }
 
     /// The gradient of the weights, added: `weights_diff += Σ_n top_diff ∗ bottom`.
     pub fn backward_weights(&mut self, device: Device, bottom: &Buffer, top_diff: &Buffer, weights_diff: &Buffer) {
-        match device {
-            Device::Cpu | Device::Cuda(_) => {
-                let (bottom, top, mut weights) = (bottom.host(), top_diff.host(), weights_diff.host_mut());
-                cpu::backward_weights(&mut self.cpu, &self.planned, &bottom, &top, &mut weights);
-            }
+        if let Some((card, plans)) = self.on_card(device) {
+            return plans.backward_weights(card, bottom, top_diff, weights_diff);
         }
+        let (bottom, top, mut weights) = (bottom.host(), top_diff.host(), weights_diff.host_mut());
+        cpu::backward_weights(&mut self.cpu, &self.planned, &bottom, &top, &mut weights);
     }
 
     /// The gradient of the bias, added: `bias_diff[m] += Σ_{n,o} top_diff[n][m][o]`.
     pub fn backward_bias(&mut self, device: Device, top_diff: &Buffer, bias_diff: &Buffer) {
-        match device {
-            Device::Cpu | Device::Cuda(_) => {
-                cpu::backward_bias(&self.planned, &top_diff.host(), &mut bias_diff.host_mut())
-            }
+        if let Some((card, plans)) = self.on_card(device) {
+            return plans.backward_bias(card, top_diff, bias_diff);
         }
+        cpu::backward_bias(&self.planned, &top_diff.host(), &mut bias_diff.host_mut())
     }
 }

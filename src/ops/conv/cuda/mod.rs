@@ -12,7 +12,7 @@ mod tiles;
 use self::{
     narrow::Narrow,
     plan::{Division, Pass, WeightGradient},
-    tiles::AROUND,
+    tiles::{AROUND, TILES, Tile},
 };
 use super::geometry::Geometry;
 use crate::{
@@ -39,8 +39,16 @@ pub(super) struct Workspace {
 
 #[derive(Debug)]
 enum Way {
-    Products { forward: Pass, backward: Pass, weights: WeightGradient },
+    Products(Box<Products>),
     Narrow(Narrow),
+}
+
+/// A plan for each direction.
+#[derive(Debug)]
+struct Products {
+    forward: Pass,
+    backward: Pass,
+    weights: WeightGradient,
 }
 
 /// The sizes of the bias's gradient.
@@ -55,14 +63,24 @@ struct BiasGradient {
 impl Workspace {
     /// The plans, if the kernels can do it: see the file's head.
     pub fn new(geometry: &Geometry) -> Option<Self> {
+        Workspace::with(geometry, &TILES)
+    }
+
+    /// The same with tiles of this number alone, for checks.
+    pub fn with_tile(geometry: &Geometry, number: usize) -> Option<Self> {
+        let number = number % TILES.len();
+        Workspace::with(geometry, &TILES[number..=number])
+    }
+
+    fn with(geometry: &Geometry, tiles: &'static [Tile]) -> Option<Self> {
         let axes = plan::two_axes(geometry)?;
         let way = match Narrow::new(geometry, &axes) {
             Some(narrow) => Way::Narrow(narrow),
-            None => Way::Products {
-                forward: Pass::forward(geometry, &axes),
-                backward: Pass::backward(geometry, &axes),
-                weights: WeightGradient::new(geometry, &axes),
-            },
+            None => Way::Products(Box::new(Products {
+                forward: Pass::forward(geometry, &axes, tiles),
+                backward: Pass::backward(geometry, &axes, tiles),
+                weights: WeightGradient::new(geometry, &axes, tiles),
+            })),
         };
         let (outputs, plane) = (geometry.outputs, geometry.output_plane());
         let values = geometry.images * plane;
@@ -72,9 +90,16 @@ impl Workspace {
     }
 
     /// `top = bottom ∗ weights (+ bias)`.
-    pub fn forward(&mut self, card: &'static Card, bottom: &Buffer, weights: &Buffer, bias: Option<&Buffer>, top: &Buffer) {
-        match &mut self.way {
-            Way::Products { forward, .. } => run(forward, card, &mut self.packed, bottom, weights, bias, top),
+    pub fn forward(
+        &mut self,
+        card: &'static Card,
+        bottom: &Buffer,
+        weights: &Buffer,
+        bias: Option<&Buffer>,
+        top: &Buffer,
+    ) {
+        match &self.way {
+            Way::Products(plans) => run(&plans.forward, card, &mut self.packed, bottom, weights, bias, top),
             Way::Narrow(narrow) => run_narrow(narrow, "narrow_forward", card, bottom, weights, bias, top),
         }
     }
@@ -88,16 +113,17 @@ impl Workspace {
         bias: Option<&Buffer>,
         bottom_diff: &Buffer,
     ) {
-        match &mut self.way {
-            Way::Products { backward, .. } => run(backward, card, &mut self.packed, top_diff, weights, bias, bottom_diff),
+        match &self.way {
+            Way::Products(plans) => run(&plans.backward, card, &mut self.packed, top_diff, weights, bias, bottom_diff),
             Way::Narrow(narrow) => run_narrow(narrow, "narrow_bottom", card, top_diff, weights, bias, bottom_diff),
         }
     }
 
     /// Adds the gradient of the weights.
     pub fn backward_weights(&mut self, card: &'static Card, bottom: &Buffer, top_diff: &Buffer, weights_diff: &Buffer) {
-        let (count, parts) = match &mut self.way {
-            Way::Products { weights, .. } => {
+        let (count, parts) = match &self.way {
+            Way::Products(plans) => {
+                let weights = &plans.weights;
                 let parts = weights.blocks[1];
                 resize(&mut self.parts, weights.count * parts);
                 card.launch(

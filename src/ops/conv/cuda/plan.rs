@@ -27,6 +27,9 @@ pub(super) struct Division {
     shift: u32,
 }
 
+// SAFETY: numbers of 32 bits, laid out as in the kernel's file.
+unsafe impl Argument for Division {}
+
 impl Division {
     /// Granlund and Montgomery, *Division by Invariant Integers using Multiplication* (1994), figure 4.1.
     pub fn new(divisor: usize) -> Self {
@@ -40,7 +43,8 @@ impl Division {
 pub(super) fn two_axes(geometry: &Geometry) -> Option<[Axis; 2]> {
     let plain = Axis { input: 1, kernel: 1, stride: 1, pad: 0, dilation: 1 };
     let is_pointwise = |axis: &Axis| axis.kernel == 1 && axis.stride == 1 && axis.pad == 0;
-    let mut axes: Vec<Axis> = geometry.axes.iter().copied().filter(|axis| axis.input > 1 || !is_pointwise(axis)).collect();
+    let mut axes: Vec<Axis> =
+        geometry.axes.iter().copied().filter(|axis| axis.input > 1 || !is_pointwise(axis)).collect();
     // Axes side by side along which nothing is done are one.
     while axes.len() > 2 {
         let pair = axes.windows(2).position(|pair| pair.iter().all(is_pointwise))?;
@@ -194,15 +198,15 @@ struct Sizes {
 
 impl Pass {
     /// `top = bottom ∗ weights`.
-    pub fn forward(geometry: &Geometry, axes: &[Axis; 2]) -> Self {
+    pub fn forward(geometry: &Geometry, axes: &[Axis; 2], tiles: &'static [Tile]) -> Self {
         let (channels, rows) = (geometry.channels / geometry.groups, geometry.outputs / geometry.groups);
         let taps = axes[0].kernel * axes[1].kernel;
         let sizes = Sizes { channels, rows, channel_step: taps, row_step: channels * taps };
-        Pass::new(geometry, &sizes, vec![[forward_line(&axes[0]), forward_line(&axes[1])]])
+        Pass::new(geometry, &sizes, tiles, vec![[forward_line(&axes[0]), forward_line(&axes[1])]])
     }
 
     /// `bottom_diff = top_diff ∗ᵀ weights`.
-    pub fn backward(geometry: &Geometry, axes: &[Axis; 2]) -> Self {
+    pub fn backward(geometry: &Geometry, axes: &[Axis; 2], tiles: &'static [Tile]) -> Self {
         let (channels, rows) = (geometry.outputs / geometry.groups, geometry.channels / geometry.groups);
         let taps = axes[0].kernel * axes[1].kernel;
         let sizes = Sizes { channels, rows, channel_step: rows * taps, row_step: taps };
@@ -210,15 +214,15 @@ impl Pass {
         let lines = backward_lines(&axes[0])
             .into_iter()
             .flat_map(|down| across.iter().map(move |across| [down.clone(), across.clone()]));
-        Pass::new(geometry, &sizes, lines.collect())
+        Pass::new(geometry, &sizes, tiles, lines.collect())
     }
 
-    fn new(geometry: &Geometry, sizes: &Sizes, lines: Vec<[Line; 2]>) -> Self {
+    fn new(geometry: &Geometry, sizes: &Sizes, tiles: &'static [Tile], lines: Vec<[Line; 2]>) -> Self {
         let Geometry { images, groups, .. } = *geometry;
         let columns = |[down, across]: &[Line; 2]| images * down.columns * across.columns;
         let summands = |[down, across]: &[Line; 2]| sizes.channels * down.taps.len() * across.taps.len();
         let most = |of: &dyn Fn(&[Line; 2]) -> usize| lines.iter().map(of).max().unwrap_or(0);
-        let tile = tiles::fastest(groups, sizes.rows, most(&columns), most(&summands));
+        let tile = tiles::fastest(tiles, [groups, sizes.rows, most(&columns), most(&summands)]);
         let run = if sizes.channels.is_multiple_of(8) { 8 } else { 1 };
         let padded_rows = sizes.rows.next_multiple_of(tile.rows);
         let (mut weights, mut places, mut phases) = (Vec::new(), Vec::new(), Vec::new());
@@ -243,7 +247,7 @@ impl Pass {
             padded_rows: padded_rows as u32,
             rows: sizes.rows as u32,
             row_step: sizes.row_step as u32,
-            group_step: (sizes.rows * sizes.row_step.max(sizes.channels * sizes.channel_step / sizes.rows.max(1))) as u32,
+            group_step: (sizes.rows * sizes.row_step).max(sizes.channels * sizes.channel_step) as u32,
         };
         let kernels = if run == 8 { &tile.eights } else { &tile.each };
         let (packed, weights, places) = (groups * group, Synced::from(weights), Synced::from(places));
@@ -254,7 +258,8 @@ impl Pass {
 /// Lists where the summands' weights and values lie: eight channels of one tap behind each other, or channel by channel.
 fn list(sizes: &Sizes, [down, across]: &[Line; 2], run: usize, weights: &mut Vec<u32>, places: &mut Vec<u32>) {
     let plane = down.source * across.source;
-    let taps: Vec<_> = down.taps.iter().flat_map(|down| across.taps.iter().map(move |across| (*down, *across))).collect();
+    let taps: Vec<_> =
+        down.taps.iter().flat_map(|down| across.taps.iter().map(move |across| (*down, *across))).collect();
     let mut push = |channel: usize, ((row, y), (column, x)): ((usize, isize), (usize, isize))| {
         let weight = row * across.kernel + column;
         weights.extend((channel..channel + run).map(|channel| (channel * sizes.channel_step + weight) as u32));
@@ -336,14 +341,14 @@ pub(super) struct WeightGradient {
 }
 
 impl WeightGradient {
-    pub fn new(geometry: &Geometry, axes: &[Axis; 2]) -> Self {
+    pub fn new(geometry: &Geometry, axes: &[Axis; 2], tiles: &'static [Tile]) -> Self {
         let Geometry { images, groups, .. } = *geometry;
         let (channels, rows) = (geometry.channels / groups, geometry.outputs / groups);
         let lines = [forward_line(&axes[0]), forward_line(&axes[1])];
         let taps = channels * axes[0].kernel * axes[1].kernel;
         let (plane, source) = (lines[0].columns * lines[1].columns, lines[0].source * lines[1].source);
         let columns = images * plane;
-        let (tile, part): (&Tile, usize) = tiles::fastest_parts(groups, rows, taps, columns);
+        let (tile, part) = tiles::fastest_parts(tiles, [groups, rows, taps, columns]);
         let [row_tiles, tap_tiles] = tile.count(rows, taps);
         let (mut weights, mut places) = (Vec::new(), Vec::new());
         let sizes = Sizes { channels, rows, channel_step: 0, row_step: 0 };

@@ -42,8 +42,17 @@ impl std::fmt::Debug for Tile {
 macro_rules! defines {
     ($rows:literal, $columns:literal, $tall:literal, $wide:literal, $groups:literal) => {
         concat!(
-            "#define ROWS ", $rows, "\n#define COLUMNS ", $columns, "\n#define TALL ", $tall, "\n#define WIDE ", $wide,
-            "\n#define GROUPS ", $groups, "\n"
+            "#define ROWS ",
+            $rows,
+            "\n#define COLUMNS ",
+            $columns,
+            "\n#define TALL ",
+            $tall,
+            "\n#define WIDE ",
+            $wide,
+            "\n#define GROUPS ",
+            $groups,
+            "\n"
         )
     };
 }
@@ -117,18 +126,21 @@ impl Tile {
 }
 
 /// The tile with which `groups` products of so many rows, columns and summands should take least time.
-pub(super) fn fastest(groups: usize, rows: usize, columns: usize, summands: usize) -> &'static Tile {
+pub(super) fn fastest(tiles: &'static [Tile], [groups, rows, columns, summands]: [usize; 4]) -> &'static Tile {
     let cycles = |tile: &Tile| {
         let [down, across] = tile.count(rows, columns);
         tile.cycles(groups * down * across, summands)
     };
-    TILES.iter().min_by(|a, b| cycles(a).total_cmp(&cycles(b))).expect("there are tiles")
+    tiles.iter().min_by(|a, b| cycles(a).total_cmp(&cycles(b))).expect("there are tiles")
 }
 
 /// The same for products whose sums are cut into parts: the tile, and the summands of a part.
-pub(super) fn fastest_parts(groups: usize, rows: usize, columns: usize, summands: usize) -> (&'static Tile, usize) {
-    let mut best = (f64::INFINITY, &TILES[0], summands);
-    for tile in &TILES {
+pub(super) fn fastest_parts(
+    tiles: &'static [Tile],
+    [groups, rows, columns, summands]: [usize; 4],
+) -> (&'static Tile, usize) {
+    let mut best = (f64::INFINITY, &tiles[0], summands);
+    for tile in tiles {
         let [down, across] = tile.count(rows, columns);
         for parts in 1..=summands.div_ceil(LEAST_PART).clamp(1, 1024) {
             let part = part_of(summands, parts);
@@ -161,18 +173,21 @@ mod tests {
     #[test]
     fn tiles_suit_their_products() {
         // Few filters take no tile of many rows, and many columns no small one.
-        assert_eq!(fastest(1, 32, 102_400, 75).rows, 32);
-        assert_eq!(fastest(1, 16, 131_072, 144).rows, 16);
-        let large = fastest(1, 256, 256 * 169, 2304);
-        assert_eq!((large.rows, large.columns), (128, 128));
+        assert_eq!(fastest(&TILES, [1, 32, 102_400, 75]).rows, 32);
+        assert_eq!(fastest(&TILES, [1, 16, 131_072, 144]).rows, 16);
+        let large = fastest(&TILES, [1, 256, 256 * 169, 2304]);
+        assert_eq!(large.columns, 128);
+        assert!(large.rows >= 64);
         // A product that fills no card goes by small tiles.
-        assert!(fastest(1, 64, 6400, 800).columns <= 64);
+        assert!(fastest(&TILES, [1, 64, 6400, 800]).columns <= 64);
     }
 
     #[test]
     fn parts_cover_the_sum() {
-        for (rows, columns, summands) in [(32, 75, 102_400), (32, 800, 25_600), (512, 4608, 6272), (1, 1, 1), (5, 7, 300)] {
-            let (tile, part) = fastest_parts(1, rows, columns, summands);
+        for (rows, columns, summands) in
+            [(32, 75, 102_400), (32, 800, 25_600), (512, 4608, 6272), (1, 1, 1), (5, 7, 300)]
+        {
+            let (tile, part) = fastest_parts(&TILES, [1, rows, columns, summands]);
             assert!(part.is_multiple_of(tile.depth), "{part}");
             let blocks: usize = tile.count(rows, columns).iter().product::<usize>() * summands.div_ceil(part);
             assert!(summands < 10_000 || blocks >= MULTIPROCESSORS, "{blocks} blocks");

@@ -10,6 +10,8 @@ typedef unsigned char u8;
 #define CONSTANT static __constant__ const
 #define SHARED __shared__
 #define EXPECT(condition) do { if (!(condition)) __trap(); } while (0)
+#define INFINITY __int_as_float(0x7f800000)
+#define NAN __int_as_float(0x7fc00000)
 #endif
 
 // Threads of a block where a value is a thread's work.
@@ -48,4 +50,62 @@ DEVICE float block_max(float value) {
     float largest = of_warps[0];
     for (u32 warp = 1; warp < blockDim.x / 32; warp++) largest = fmaxf(largest, of_warps[warp]);
     return largest;
+}
+
+// Whether a pointer is fit for loads of four values at once.
+#define ALIGNED(pointer) (((unsigned long long)(pointer) & 15ull) == 0)
+
+// to[i] = f(a[i]) for a function or macro f of one value; `to` may be a.
+#define MAP(to, a, count, f)                                                                                           \
+    do {                                                                                                               \
+        u32 by_four = ALIGNED(to) && ALIGNED(a) ? (count) / 4 : 0;                                                     \
+        EACH(four, by_four) {                                                                                          \
+            float4 u = ((const float4 *)(a))[four];                                                                    \
+            u.x = f(u.x), u.y = f(u.y), u.z = f(u.z), u.w = f(u.w);                                                    \
+            ((float4 *)(to))[four] = u;                                                                                \
+        }                                                                                                              \
+        EACH(rest, (count) - 4 * by_four) {                                                                            \
+            (to)[4 * by_four + rest] = f((a)[4 * by_four + rest]);                                                     \
+        }                                                                                                              \
+    } while (0)
+
+// to[i] = f(a[i], b[i]); `to` may be either.
+#define MAP2(to, a, b, count, f)                                                                                       \
+    do {                                                                                                               \
+        u32 by_four = ALIGNED(to) && ALIGNED(a) && ALIGNED(b) ? (count) / 4 : 0;                                       \
+        EACH(four, by_four) {                                                                                          \
+            float4 u = ((const float4 *)(a))[four], v = ((const float4 *)(b))[four];                                   \
+            u.x = f(u.x, v.x), u.y = f(u.y, v.y), u.z = f(u.z, v.z), u.w = f(u.w, v.w);                                \
+            ((float4 *)(to))[four] = u;                                                                                \
+        }                                                                                                              \
+        EACH(rest, (count) - 4 * by_four) {                                                                            \
+            u32 index = 4 * by_four + rest;                                                                            \
+            (to)[index] = f((a)[index], (b)[index]);                                                                   \
+        }                                                                                                              \
+    } while (0)
+
+// to[i] = f(a[i], b[i], c[i]); `to` may be any of them.
+#define MAP3(to, a, b, c, count, f)                                                                                    \
+    do {                                                                                                               \
+        u32 by_four = ALIGNED(to) && ALIGNED(a) && ALIGNED(b) && ALIGNED(c) ? (count) / 4 : 0;                         \
+        EACH(four, by_four) {                                                                                          \
+            float4 u = ((const float4 *)(a))[four], v = ((const float4 *)(b))[four], w = ((const float4 *)(c))[four];  \
+            u.x = f(u.x, v.x, w.x), u.y = f(u.y, v.y, w.y), u.z = f(u.z, v.z, w.z), u.w = f(u.w, v.w, w.w);            \
+            ((float4 *)(to))[four] = u;                                                                                \
+        }                                                                                                              \
+        EACH(rest, (count) - 4 * by_four) {                                                                            \
+            u32 index = 4 * by_four + rest;                                                                            \
+            (to)[index] = f((a)[index], (b)[index], (c)[index]);                                                       \
+        }                                                                                                              \
+    } while (0)
+
+// The number with its fraction cut off, as the host's cast does it: NaN is 0, numbers outside the range its ends.
+DEVICE int truncated(float value) {
+    if (value >= 2147483648.0f) {
+        return 2147483647;
+    }
+    if (value < -2147483648.0f) {
+        return -2147483647 - 1;
+    }
+    return value == value ? (int)value : 0;
 }

@@ -13,9 +13,12 @@
 use crate::{
     error::{Error, Result},
     layers::{Io, Layer, loss},
-    ops::{rank, softmax::Axes},
+    ops::{
+        rank::{self, Outcomes},
+        softmax::Axes,
+    },
     proto::LayerParameter,
-    tensor::{Buffer, Shape},
+    tensor::Shape,
 };
 
 /// The layer; see the module's text.
@@ -24,7 +27,7 @@ pub struct Accuracy {
     axis: i32,
     ignore: Option<i32>,
     axes: Axes,
-    labels_of_class: Buffer,
+    outcomes: Outcomes,
 }
 
 impl Accuracy {
@@ -42,7 +45,7 @@ impl Accuracy {
             axis: options.axis(),
             ignore: options.ignore_label,
             axes: Axes::default(),
-            labels_of_class: Buffer::default(),
+            outcomes: Outcomes::default(),
         }))
     }
 }
@@ -58,22 +61,20 @@ impl Layer for Accuracy {
             let message = format!("{} is more than there are classes ({classes})", self.top_k);
             return Err(Error::config("accuracy_param.top_k", message));
         }
+        self.outcomes.resize(self.axes);
         io.set_top_shape(0, &Shape::scalar())?;
         if io.tops.len() > 1 {
             io.set_top_shape(1, &Shape::from([classes]))?;
-            self.labels_of_class.resize(classes);
         }
         Ok(())
     }
 
     fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
-        let per_class = (io.tops.len() > 1).then(|| (io.top(1).data(), &self.labels_of_class));
-        let (scores, labels) = (io.bottom(0).data(), io.bottom(1).data());
-        let hits = rank::accuracy(io.device(), self.axes, scores, labels, (self.top_k, self.ignore), per_class)
-            .map_err(|label| loss::bad_label(label, self.axes.channels))?;
-        let accuracy = if hits.counted == 0 { 0.0 } else { hits.hits as f32 / hits.counted as f32 };
-        io.top(0).data().host_mut()[0] = accuracy;
-        Ok(())
+        let per_class = (io.tops.len() > 1).then(|| io.top(1).data());
+        let (operands, overall) = ([io.bottom(0).data(), io.bottom(1).data()], io.top(0).data());
+        let options = (self.top_k, self.ignore);
+        rank::accuracy(io.device(), self.axes, operands, options, &self.outcomes, overall, per_class)
+            .map_err(|label| loss::bad_label(label, self.axes.channels))
     }
 
     fn backward(&mut self, io: &mut Io<'_>) -> Result<()> {
@@ -84,6 +85,14 @@ impl Layer for Accuracy {
             ));
         }
         Ok(())
+    }
+
+    fn runs_on_device(&self) -> bool {
+        true
+    }
+
+    fn verify(&self, io: &Io<'_>) -> Result<()> {
+        loss::verify_labels(self.axes, io.bottom(1).data(), self.ignore)
     }
 
     fn allows_forced_gradient(&self, _bottom: usize) -> bool {

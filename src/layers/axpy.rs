@@ -70,6 +70,10 @@ impl Layer for Axpy {
         }
         Ok(())
     }
+
+    fn runs_on_device(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Result},
     layers::{Absorbed, Follower, Io, Layer, Setup},
     ops::{
-        batch_norm::{self, Epilogue, Normalization, Operands, Source},
+        batch_norm::{self, Averages, Epilogue, Normalization, Operands, Source, Statistics},
         broadcast::{Spans, Sums},
         elementwise,
     },
@@ -28,17 +28,14 @@ pub struct BatchNorm {
     options: BatchNormParameter,
     use_global_stats: bool,
     spans: Spans,
-    mean: Buffer,
-    /// √(σ² + ε) of the last forward run.
-    deviation: Buffer,
+    /// Of the last forward run.
+    statistics: Statistics,
     /// y of the last forward run: the layers behind may write over the top.
     kept: Buffer,
     sums: Sums,
     /// Whether this layer does the work of a Scale behind it, and of a ReLU.
     has_scale: bool,
     has_relu: bool,
-    /// The single value 1, which each batch adds to the weight.
-    one: Buffer,
 }
 
 impl BatchNorm {
@@ -51,13 +48,11 @@ impl BatchNorm {
             options: layer.batch_norm_param.unwrap_or_default(),
             use_global_stats: false,
             spans: Spans::default(),
-            mean: Buffer::default(),
-            deviation: Buffer::default(),
+            statistics: Statistics::default(),
             kept: Buffer::default(),
             sums: Sums::default(),
             has_scale: false,
             has_relu: false,
-            one: Buffer::from(vec![1.0]),
         }))
     }
 
@@ -78,16 +73,6 @@ impl BatchNorm {
     /// Whether backward needs what normalising gave.
     fn keeps(&self, io: &Io<'_>) -> bool {
         !self.use_global_stats || io.absorbed.is_some_and(|absorbed| absorbed.parameter_gradients.contains(&true))
-    }
-
-    /// Adds the batch's statistics to the moving sums.
-    fn move_averages(&self, io: &Io<'_>) {
-        let (device, fraction) = (io.device(), self.options.moving_average_fraction());
-        let count = self.spans.outer * self.spans.inner;
-        let unbiased = if count > 1 { count as f32 / (count - 1) as f32 } else { 1.0 };
-        for (parameter, weight, x) in [(0, 1.0, &self.mean), (1, unbiased, &self.deviation), (2, 1.0, &self.one)] {
-            batch_norm::move_average(device, fraction, weight, x, io.parameter(parameter).data());
-        }
     }
 }
 
@@ -117,8 +102,7 @@ impl Layer for BatchNorm {
             let message = format!("the bottom has shape {}, the layer {channels} channels", io.bottom(0).shape());
             return Err(Error::shape(message));
         }
-        self.mean.resize(channels);
-        self.deviation.resize(channels);
+        self.statistics.resize(channels);
         self.sums.resize(channels);
         io.set_top_shape_like(0, 0)?;
         Ok(())
@@ -126,28 +110,25 @@ impl Layer for BatchNorm {
 
     fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
         let (device, x, y) = (io.device(), io.bottom(0).data(), io.top(0).data());
+        let [mean, variance, weight] = [0, 1, 2].map(|parameter| io.parameter(parameter).data());
         if self.use_global_stats {
-            let weight = io.parameter(2).data();
-            batch_norm::read_average(device, io.parameter(0).data(), weight, &self.mean);
-            batch_norm::read_average(device, io.parameter(1).data(), weight, &self.deviation);
+            batch_norm::read_average(device, mean, weight, &self.statistics.mean);
+            batch_norm::read_average(device, variance, weight, &self.statistics.variance);
         }
         if self.keeps(io) {
             self.kept.resize(self.spans.count());
         }
         let kept = self.keeps(io).then_some(&self.kept);
-        let normalization = self.normalization(io.absorbed);
-        batch_norm::forward(device, normalization, x, [&self.mean, &self.deviation], y, kept);
-        if !self.use_global_stats {
-            self.move_averages(io);
-        }
-        batch_norm::deviate(device, self.options.eps(), &self.deviation);
+        let averages = Averages { fraction: self.options.moving_average_fraction(), mean, variance, weight };
+        let (normalization, averages) = (self.normalization(io.absorbed), (!self.use_global_stats).then_some(averages));
+        batch_norm::forward(device, normalization, x, &self.statistics, y, kept, averages);
         Ok(())
     }
 
     fn backward(&mut self, io: &mut Io<'_>) -> Result<()> {
         let (device, x, y) = (io.device(), io.bottom(0), io.top(0));
         let normalized = self.keeps(io).then_some(&self.kept);
-        let of = Operands { dy: y.diff(), y: y.data(), normalized, deviation: &self.deviation };
+        let of = Operands { dy: y.diff(), y: y.data(), normalized, statistics: &self.statistics };
         let dx = io.wants_bottom_gradient(0).then(|| x.diff());
         batch_norm::backward(device, self.normalization(io.absorbed), of, &self.sums, dx);
         if let Some(Absorbed { parameters, parameter_gradients }) = io.absorbed {
@@ -159,6 +140,10 @@ impl Layer for BatchNorm {
             }
         }
         Ok(())
+    }
+
+    fn runs_on_device(&self) -> bool {
+        true
     }
 
     fn absorb(&mut self, follower: Follower) -> bool {

@@ -46,15 +46,21 @@ impl Layer for Dropout {
         Ok(())
     }
 
+    fn prepare(&mut self, io: &mut Io<'_>) -> Result<()> {
+        if io.phase() == Phase::Train {
+            let kept = 1.0 - f64::from(self.ratio);
+            io.context.random.lock().fill_mask(&mut self.mask.host_mut(), kept, (1.0 / kept) as f32);
+            self.mask.bring_to(io.device());
+        }
+        Ok(())
+    }
+
     fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
         let (x, y) = (io.bottom(0).data(), io.top(0).data());
-        if io.phase() == Phase::Test {
-            elementwise::copy(io.device(), x, y);
-            return Ok(());
+        match io.phase() {
+            Phase::Test => elementwise::copy(io.device(), x, y),
+            Phase::Train => elementwise::multiply(io.device(), x, &self.mask, y),
         }
-        let kept = 1.0 - f64::from(self.ratio);
-        io.context.random.lock().fill_mask(&mut self.mask.host_mut(), kept, (1.0 / kept) as f32);
-        elementwise::multiply(io.device(), x, &self.mask, y);
         Ok(())
     }
 
@@ -68,6 +74,10 @@ impl Layer for Dropout {
             Phase::Train => elementwise::multiply(io.device(), dy, &self.mask, dx),
         }
         Ok(())
+    }
+
+    fn runs_on_device(&self) -> bool {
+        true
     }
 }
 

@@ -48,6 +48,7 @@ impl DummyData {
         {
             let top = io.top(top);
             fill(filler, top.shape(), &mut top.data().host_mut(), &mut random, FILLER)?;
+            top.data().bring_to(io.device());
         }
         Ok(())
     }
@@ -92,12 +93,20 @@ impl Layer for DummyData {
         self.fill(io, true)
     }
 
-    fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
+    fn prepare(&mut self, io: &mut Io<'_>) -> Result<()> {
         self.fill(io, false)
+    }
+
+    fn forward(&mut self, _io: &mut Io<'_>) -> Result<()> {
+        Ok(())
     }
 
     fn backward(&mut self, _io: &mut Io<'_>) -> Result<()> {
         Ok(())
+    }
+
+    fn runs_on_device(&self) -> bool {
+        true
     }
 }
 

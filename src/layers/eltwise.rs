@@ -138,6 +138,10 @@ impl Layer for Eltwise {
         Ok(())
     }
 
+    fn runs_on_device(&self) -> bool {
+        true
+    }
+
     fn absorb(&mut self, follower: Follower) -> bool {
         let takes = follower == Follower::Relu
             && !self.has_relu

@@ -6,7 +6,7 @@
 use crate::{
     error::{Error, Result},
     layers::{Io, Layer, loss},
-    ops::{elementwise, loss::squared_distance},
+    ops::loss::{Total, squared_distance, squared_distance_backward},
     proto::LayerParameter,
     tensor::{Buffer, Shape},
 };
@@ -15,6 +15,7 @@ use crate::{
 #[derive(Default)]
 pub struct EuclideanLoss {
     difference: Buffer,
+    total: Total,
 }
 
 impl EuclideanLoss {
@@ -43,20 +44,25 @@ impl Layer for EuclideanLoss {
     }
 
     fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
-        let (a, b) = (io.bottom(0), io.bottom(1));
-        let sum = squared_distance(io.device(), a.data(), b.data(), &self.difference);
-        io.top(0).data().host_mut()[0] = sum / a.dim(0) as f32 / 2.0;
+        let (a, b, loss) = (io.bottom(0), io.bottom(1), io.top(0).data());
+        let images = a.dim(0) as f32;
+        squared_distance(io.device(), [a.data(), b.data()], images, &self.difference, &self.total, loss);
         Ok(())
     }
 
     fn backward(&mut self, io: &mut Io<'_>) -> Result<()> {
+        let (device, images) = (io.device(), io.bottom(0).dim(0) as f32);
         for (position, sign) in [(0, 1.0), (1, -1.0)] {
             if io.wants_bottom_gradient(position) {
-                let factor = sign * io.top(0).diff().host()[0] / io.bottom(position).dim(0) as f32;
-                elementwise::scale(io.device(), factor, &self.difference, io.bottom(position).diff());
+                let (loss_diff, dx) = (io.top(0).diff(), io.bottom(position).diff());
+                squared_distance_backward(device, sign, images, &self.difference, loss_diff, dx);
             }
         }
         Ok(())
+    }
+
+    fn runs_on_device(&self) -> bool {
+        true
     }
 
     fn default_loss_weight(&self, _top: usize) -> f32 {

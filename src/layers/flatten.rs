@@ -55,6 +55,10 @@ impl Layer for Flatten {
     fn backward(&mut self, _io: &mut Io<'_>) -> Result<()> {
         Ok(())
     }
+
+    fn runs_on_device(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

@@ -106,7 +106,7 @@ impl Layer for InfogainLoss {
         softmax::forward(io.device(), self.axes, io.bottom(0).data(), sources[0]);
         let (sum, valid) = infogain(io.device(), self.axes, sources, self.ignore)
             .map_err(|label| loss::bad_label(label, self.axes.channels))?;
-        self.normalizer = loss::normalizer(self.normalization, self.axes, valid);
+        self.normalizer = loss::normalizer(self.normalization, self.axes).of(valid);
         io.top(0).data().host_mut()[0] = sum / self.normalizer;
         Ok(())
     }

@@ -57,6 +57,10 @@ impl Layer for Input {
     fn backward(&mut self, _io: &mut Io<'_>) -> Result<()> {
         Ok(())
     }
+
+    fn runs_on_device(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

@@ -12,8 +12,12 @@
 use crate::{
     error::{Error, Result},
     layers::Io,
-    ops::softmax::{Axes, BadLabel},
+    ops::{
+        loss::Normalizer,
+        softmax::{self, Axes, BadLabel},
+    },
     proto::{LossParameter, loss_parameter::NormalizationMode},
+    tensor::Buffer,
 };
 
 /// The normalization that the options ask for.
@@ -27,14 +31,22 @@ pub fn normalization(options: Option<&LossParameter>, default: NormalizationMode
 }
 
 /// What the sum is divided by.
-pub fn normalizer(mode: NormalizationMode, axes: Axes, valid: usize) -> f32 {
+pub fn normalizer(mode: NormalizationMode, axes: Axes) -> Normalizer {
     let count = match mode {
         NormalizationMode::Full => axes.places(),
-        NormalizationMode::Valid => valid,
+        NormalizationMode::Valid => return Normalizer::Counted,
         NormalizationMode::BatchSize => axes.outer,
         NormalizationMode::None => 1,
     };
-    (count as f32).max(1.0)
+    Normalizer::Fixed((count as f32).max(1.0))
+}
+
+/// Looks for labels that are no class, where a GPU could not report them.
+///
+/// # Errors
+/// Names the first.
+pub fn verify_labels(axes: Axes, labels: &Buffer, ignore: Option<i32>) -> Result<()> {
+    softmax::check_labels(axes, labels, ignore).map_err(|label| bad_label(label, axes.channels))
 }
 
 /// Checks that the first two bottoms hold as many images.

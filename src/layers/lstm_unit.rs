@@ -80,6 +80,10 @@ impl Layer for LstmUnit {
         Ok(())
     }
 
+    fn runs_on_device(&self) -> bool {
+        true
+    }
+
     fn allows_forced_gradient(&self, bottom: usize) -> bool {
         bottom != 2
     }

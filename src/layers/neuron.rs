@@ -45,6 +45,10 @@ impl Layer for Neuron {
         Ok(())
     }
 
+    fn runs_on_device(&self) -> bool {
+        true
+    }
+
     fn as_follower(&self) -> Option<Follower> {
         (self.function == Activation::Relu { negative_slope: 0.0 }).then_some(Follower::Relu)
     }

@@ -92,6 +92,10 @@ impl Layer for Normalize {
         }
         Ok(())
     }
+
+    fn runs_on_device(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

@@ -61,6 +61,10 @@ impl Layer for Parameter {
         }
         Ok(())
     }
+
+    fn runs_on_device(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

@@ -72,6 +72,10 @@ impl Layer for Permute {
         }
         Ok(())
     }
+
+    fn runs_on_device(&self) -> bool {
+        self.there.fits_device()
+    }
 }
 
 #[cfg(test)]

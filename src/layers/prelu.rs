@@ -86,6 +86,10 @@ impl Layer for Prelu {
         }
         Ok(())
     }
+
+    fn runs_on_device(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

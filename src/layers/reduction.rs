@@ -63,6 +63,10 @@ impl Layer for Reduction {
         }
         Ok(())
     }
+
+    fn runs_on_device(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

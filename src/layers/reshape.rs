@@ -113,6 +113,10 @@ impl Layer for Reshape {
     fn backward(&mut self, _io: &mut Io<'_>) -> Result<()> {
         Ok(())
     }
+
+    fn runs_on_device(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

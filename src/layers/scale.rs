@@ -125,6 +125,10 @@ impl Layer for Scale {
         Ok(())
     }
 
+    fn runs_on_device(&self) -> bool {
+        true
+    }
+
     fn as_follower(&self) -> Option<Follower> {
         (self.placement.axis == 1 && self.placement.num_axes == 1).then_some(Follower::Scale)
     }

@@ -65,6 +65,10 @@ impl Layer for ShuffleChannel {
         }
         Ok(())
     }
+
+    fn runs_on_device(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

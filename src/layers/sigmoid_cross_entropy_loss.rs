@@ -11,7 +11,7 @@ use crate::{
     error::{Error, Result},
     layers::{Io, Layer, loss},
     ops::{
-        loss::{sigmoid_cross_entropy, sigmoid_cross_entropy_backward},
+        loss::{Total, sigmoid_cross_entropy, sigmoid_cross_entropy_backward},
         softmax::Axes,
     },
     proto::{LayerParameter, loss_parameter::NormalizationMode},
@@ -23,7 +23,7 @@ pub struct SigmoidCrossEntropyLoss {
     ignore: Option<i32>,
     normalization: NormalizationMode,
     /// Of the last forward.
-    normalizer: f32,
+    total: Total,
 }
 
 impl SigmoidCrossEntropyLoss {
@@ -36,7 +36,7 @@ impl SigmoidCrossEntropyLoss {
         Ok(Box::new(SigmoidCrossEntropyLoss {
             ignore: options.and_then(|options| options.ignore_label),
             normalization: loss::normalization(options, NormalizationMode::BatchSize),
-            normalizer: 1.0,
+            total: Total::default(),
         }))
     }
 }
@@ -56,10 +56,9 @@ impl Layer for SigmoidCrossEntropyLoss {
 
     fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
         let (x, targets) = (io.bottom(0), io.bottom(1));
-        let (sum, valid) = sigmoid_cross_entropy(io.device(), x.data(), targets.data(), self.ignore);
         let axes = Axes { outer: x.dim(0), channels: 1, inner: x.shape().count_from(1) };
-        self.normalizer = loss::normalizer(self.normalization, axes, valid);
-        io.top(0).data().host_mut()[0] = sum / self.normalizer;
+        let (operands, normalizer) = ([x.data(), targets.data()], loss::normalizer(self.normalization, axes));
+        sigmoid_cross_entropy(io.device(), operands, self.ignore, normalizer, &self.total, io.top(0).data());
         Ok(())
     }
 
@@ -68,11 +67,15 @@ impl Layer for SigmoidCrossEntropyLoss {
             return Err(loss::no_label_gradient());
         }
         if io.wants_bottom_gradient(0) {
-            let weight = io.top(0).diff().host()[0] / self.normalizer;
-            let (x, targets) = (io.bottom(0), io.bottom(1).data());
-            sigmoid_cross_entropy_backward(io.device(), x.data(), targets, self.ignore, weight, x.diff());
+            let x = io.bottom(0);
+            let operands = [x.data(), io.bottom(1).data(), io.top(0).diff()];
+            sigmoid_cross_entropy_backward(io.device(), operands, self.ignore, &self.total, x.diff());
         }
         Ok(())
+    }
+
+    fn runs_on_device(&self) -> bool {
+        true
     }
 
     fn default_loss_weight(&self, _top: usize) -> f32 {

@@ -92,6 +92,10 @@ impl Layer for Slice {
         }
         Ok(())
     }
+
+    fn runs_on_device(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

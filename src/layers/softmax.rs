@@ -50,6 +50,10 @@ impl Layer for Softmax {
         }
         Ok(())
     }
+
+    fn runs_on_device(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,10 @@
 use crate::{
     error::Result,
     layers::{Io, Layer, loss},
-    ops::softmax::{self, Axes},
+    ops::{
+        loss::Total,
+        softmax::{self, Axes},
+    },
     proto::{LayerParameter, loss_parameter::NormalizationMode},
     tensor::{Buffer, Shape},
 };
@@ -24,7 +27,7 @@ pub struct SoftmaxWithLoss {
     ignore: Option<i32>,
     normalization: NormalizationMode,
     /// Of the last forward.
-    normalizer: f32,
+    total: Total,
     /// p, when there is no top for it.
     probabilities: Buffer,
 }
@@ -41,7 +44,7 @@ impl SoftmaxWithLoss {
             axes: Axes::default(),
             ignore: options.and_then(|options| options.ignore_label),
             normalization: loss::normalization(options, NormalizationMode::Valid),
-            normalizer: 1.0,
+            total: Total::default(),
             probabilities: Buffer::default(),
         }))
     }
@@ -71,11 +74,10 @@ impl Layer for SoftmaxWithLoss {
         let (device, labels) = (io.device(), io.bottom(1).data());
         let probabilities = self.probabilities(io);
         softmax::forward(device, self.axes, io.bottom(0).data(), probabilities);
-        let (sum, valid) = softmax::loss_forward(device, self.axes, probabilities, labels, self.ignore)
-            .map_err(|label| loss::bad_label(label, self.axes.channels))?;
-        self.normalizer = loss::normalizer(self.normalization, self.axes, valid);
-        io.top(0).data().host_mut()[0] = sum / self.normalizer;
-        Ok(())
+        let (operands, normalizer) = ([probabilities, labels], loss::normalizer(self.normalization, self.axes));
+        let loss = io.top(0).data();
+        softmax::loss_forward(device, self.axes, operands, self.ignore, normalizer, &self.total, loss)
+            .map_err(|label| loss::bad_label(label, self.axes.channels))
     }
 
     fn backward(&mut self, io: &mut Io<'_>) -> Result<()> {
@@ -83,11 +85,18 @@ impl Layer for SoftmaxWithLoss {
             return Err(loss::no_label_gradient());
         }
         if io.wants_bottom_gradient(0) {
-            let weight = io.top(0).diff().host()[0] / self.normalizer;
-            let (labels, dx) = (io.bottom(1).data(), io.bottom(0).diff());
-            softmax::loss_backward(io.device(), self.axes, self.probabilities(io), labels, self.ignore, weight, dx);
+            let operands = [self.probabilities(io), io.bottom(1).data(), io.top(0).diff()];
+            softmax::loss_backward(io.device(), self.axes, operands, self.ignore, &self.total, io.bottom(0).diff());
         }
         Ok(())
+    }
+
+    fn runs_on_device(&self) -> bool {
+        true
+    }
+
+    fn verify(&self, io: &Io<'_>) -> Result<()> {
+        loss::verify_labels(self.axes, io.bottom(1).data(), self.ignore)
     }
 
     fn default_loss_weight(&self, top: usize) -> f32 {

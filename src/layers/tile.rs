@@ -78,6 +78,10 @@ impl Layer for Tile {
         }
         Ok(())
     }
+
+    fn runs_on_device(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

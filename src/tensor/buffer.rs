@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use atomic_refcell::{AtomicRef, AtomicRefMut};
 
-use super::Synced;
+use super::{Device, Synced};
 use crate::cuda::{Card, Pointer};
 
 /// A borrow of a buffer's values on the host.
@@ -72,6 +72,13 @@ impl Buffer {
     /// When the block is borrowed on the host at this moment.
     pub fn device_mut(&self, card: &'static Card) -> Pointer {
         self.block.device_mut(card).at(self.start)
+    }
+
+    /// Moves the values there now, so that what runs later need not wait for them.
+    pub fn bring_to(&self, device: Device) {
+        if let Device::Cuda(card) = device {
+            self.device(card);
+        }
     }
 
     /// The range `start..start + len` of this buffer, sharing its memory.

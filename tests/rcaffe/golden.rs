@@ -33,7 +33,10 @@ fn dump(case: &Case, with_weights: bool) -> Result<Arrays, String> {
     let out = TempDir::new().expect("a temporary folder");
     let file = out.path().join("out.npz");
     let mut command = program::command();
-    command.current_dir(&case.folder).args(["dump", "--model", "net.prototxt", "--inputs", "in.npz", "--out"]).arg(&file);
+    command
+        .current_dir(&case.folder)
+        .args(["dump", "--model", "net.prototxt", "--inputs", "in.npz", "--out"])
+        .arg(&file);
     command.args(["--phase", case.phase.as_str_name(), "--seed", &case.seed.to_string()]);
     if case.backward {
         command.arg("--backward");

@@ -81,8 +81,7 @@ fn sign(x: f32) -> f32 {
 
 fn power_forward(power: f32, scale: f32, shift: f32, x: &Buffer, y: &Buffer) {
     if power * scale == 0.0 {
-        // x plays no part; 0⁰ is 1 here, as in Caffe.
-        fill(if power == 0.0 { 1.0 } else { shift.powf(power) }, y);
+        fill(super::constant_power(power, shift), y);
     } else if power == 1.0 {
         map(x, y, move |x| scale * x + shift);
     } else if power == 2.0 {

@@ -1,6 +1,7 @@
 //! Activation functions: y = f(x) value by value, and dx = dy · f'(x).
 
 pub(crate) mod cpu;
+mod cuda;
 
 use crate::tensor::{Buffer, Device};
 
@@ -79,10 +80,16 @@ impl Activation {
     }
 }
 
+/// [`Activation::Power`] where x plays no part; 0⁰ is 1 here, as in Caffe.
+fn constant_power(power: f32, shift: f32) -> f32 {
+    if power == 0.0 { 1.0 } else { shift.powf(power) }
+}
+
 /// y = f(x); `y` may be the memory of `x`.
 pub fn forward(device: Device, function: Activation, x: &Buffer, y: &Buffer) {
     match device {
-        Device::Cpu | Device::Cuda(_) => cpu::forward(function, x, y),
+        Device::Cpu => cpu::forward(function, x, y),
+        Device::Cuda(card) => cuda::forward(card, function, x, y),
     }
 }
 
@@ -90,13 +97,15 @@ pub fn forward(device: Device, function: Activation, x: &Buffer, y: &Buffer) {
 /// computed in place, `x` is `y`, see [`Activation::works_in_place`].
 pub fn backward(device: Device, function: Activation, x: &Buffer, y: &Buffer, dy: &Buffer, dx: &Buffer) {
     match device {
-        Device::Cpu | Device::Cuda(_) => cpu::backward(function, x, y, dy, dx),
+        Device::Cpu => cpu::backward(function, x, y, dy, dx),
+        Device::Cuda(card) => cuda::backward(card, function, x, y, dy, dx),
     }
 }
 
 /// dx = dy · (β·y + σ·(1 − β·y)), the gradient of y = x·σ with σ = sigmoid(β·x).
 pub fn swish_backward(device: Device, beta: f32, y: &Buffer, sigmoid: &Buffer, dy: &Buffer, dx: &Buffer) {
     match device {
-        Device::Cpu | Device::Cuda(_) => cpu::swish_backward(beta, y, sigmoid, dy, dx),
+        Device::Cpu => cpu::swish_backward(beta, y, sigmoid, dy, dx),
+        Device::Cuda(card) => cuda::swish_backward(card, beta, [y, sigmoid, dy], dx),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Normalization, Source};
+use super::{Averages, Normalization, Source, Statistics};
 use crate::{
     ops::{
         activation::cpu::through_relu,
@@ -15,8 +15,24 @@ use crate::{
     tensor::Buffer,
 };
 
-pub(super) fn move_average(fraction: f32, weight: f32, x: &[f32], average: &mut [f32]) {
-    average.iter_mut().zip(x).for_each(|(average, x)| *average = weight * x + fraction * *average);
+pub(super) fn move_averages(spans: Spans, statistics: &Statistics, averages: Averages<'_>) {
+    let count = spans.outer * spans.inner;
+    let move_average = |weight: f32, x: &[f32], average: &Buffer| {
+        let mut average = average.host_mut();
+        average.iter_mut().zip(x).for_each(|(average, x)| *average = weight * x + averages.fraction * *average);
+    };
+    move_average(1.0, &statistics.mean.host(), averages.mean);
+    move_average(unbiased(count), &statistics.variance.host(), averages.variance);
+    move_average(1.0, &[1.0], averages.weight);
+}
+
+/// m / (m − 1).
+pub(super) fn unbiased(count: usize) -> f32 {
+    if count > 1 { count as f32 / (count - 1) as f32 } else { 1.0 }
+}
+
+pub(super) fn deviate(epsilon: f32, variance: &[f32], deviation: &mut [f32]) {
+    deviation.iter_mut().zip(variance).for_each(|(deviation, variance)| *deviation = (variance + epsilon).sqrt());
 }
 
 pub(super) fn read_average(average: &Buffer, count: &Buffer, x: &mut [f32]) {

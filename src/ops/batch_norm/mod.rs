@@ -4,6 +4,7 @@
 //! Blobs are seen as images × channels × values of a channel: `outer`×`dim`×`inner` of [`Spans`].
 
 mod cpu;
+mod cuda;
 
 use crate::{
     ops::broadcast::{Spans, Sums},
@@ -30,26 +31,47 @@ pub struct Epilogue<'a> {
     pub is_relu: bool,
 }
 
-/// average = fraction·average + weight·x: a sum in which older terms count less and less.
-pub fn move_average(device: Device, fraction: f32, weight: f32, x: &Buffer, average: &Buffer) {
-    match device {
-        Device::Cpu | Device::Cuda(_) => cpu::move_average(fraction, weight, &x.host(), &mut average.host_mut()),
-    }
-}
-
 /// Divides a moving average by the weight that it has gathered, `count`; all 0 when that is 0.
 pub fn read_average(device: Device, average: &Buffer, count: &Buffer, x: &Buffer) {
     match device {
-        Device::Cpu | Device::Cuda(_) => cpu::read_average(average, count, &mut x.host_mut()),
+        Device::Cpu => cpu::read_average(average, count, &mut x.host_mut()),
+        Device::Cuda(card) => cuda::read_average(card, average, count, x),
     }
 }
 
-/// Turns variances into deviations, √(variance + ε).
-pub fn deviate(device: Device, epsilon: f32, variance: &Buffer) {
-    match device {
-        Device::Cpu | Device::Cuda(_) => {
-            variance.host_mut().iter_mut().for_each(|value| *value = (*value + epsilon).sqrt())
+/// Moving sums that a batch's statistics are added to: sum = fraction·sum + statistic, so that older batches count less and less.
+#[derive(Debug, Clone, Copy)]
+pub struct Averages<'a> {
+    /// How much of the sums each batch keeps.
+    pub fraction: f32,
+    /// The sums of the means.
+    pub mean: &'a Buffer,
+    /// The sums of the variances, each times m / (m − 1) for m values: the estimate without bias.
+    pub variance: &'a Buffer,
+    /// The sum of ones: what the others are divided by for use.
+    pub weight: &'a Buffer,
+}
+
+/// Mean, variance and √(variance + ε) of every channel.
+#[derive(Debug, Default)]
+pub struct Statistics {
+    /// The mean.
+    pub mean: Buffer,
+    /// The mean of (x − mean)².
+    pub variance: Buffer,
+    /// √(variance + ε).
+    pub deviation: Buffer,
+    /// On a card: sums over parts of the values.
+    partial: Buffer,
+}
+
+impl Statistics {
+    /// Makes room for so many channels.
+    pub fn resize(&mut self, channels: usize) {
+        for values in [&mut self.mean, &mut self.variance, &mut self.deviation] {
+            values.resize(channels);
         }
+        self.partial.resize(cuda::partial_sums(channels));
     }
 }
 
@@ -66,20 +88,28 @@ pub struct Normalization<'a> {
     pub epilogue: Epilogue<'a>,
 }
 
-/// x̂ = (x − mean) / √(variance + ε), y = what the epilogue makes of it; x̂ is written to `kept` when that is given. The variance is
-/// the mean of (x − mean)². `y` may be the memory of `x`.
+/// x̂ = (x − mean) / √(variance + ε), y = what the epilogue makes of it; x̂ is written to `kept` when that is given. The deviation is
+/// written to the statistics; mean and variance too when they are the batch's, and then these are added to `averages`. `y` may be the
+/// memory of `x`.
 pub fn forward(
     device: Device,
     normalization: Normalization<'_>,
     x: &Buffer,
-    [mean, variance]: [&Buffer; 2],
+    statistics: &Statistics,
     y: &Buffer,
     kept: Option<&Buffer>,
+    averages: Option<Averages<'_>>,
 ) {
     match device {
-        Device::Cpu | Device::Cuda(_) => {
+        Device::Cpu => {
+            let Statistics { mean, variance, .. } = statistics;
             cpu::forward(normalization, x, [&mut mean.host_mut(), &mut variance.host_mut()], y, kept);
+            if let Some(averages) = averages.filter(|_| normalization.source == Source::Batch) {
+                cpu::move_averages(normalization.spans, statistics, averages);
+            }
+            cpu::deviate(normalization.epsilon, &statistics.variance.host(), &mut statistics.deviation.host_mut());
         }
+        Device::Cuda(card) => cuda::forward(card, normalization, x, statistics, y, kept, averages),
     }
 }
 
@@ -92,8 +122,8 @@ pub struct Operands<'a> {
     pub y: &'a Buffer,
     /// x̂ as forward kept it: needed for [`Source::Batch`], and for the sums.
     pub normalized: Option<&'a Buffer>,
-    /// √(variance + ε).
-    pub deviation: &'a Buffer,
+    /// √(variance + ε) is read from here.
+    pub statistics: &'a Statistics,
 }
 
 /// The gradient of [`forward`]. With g the gradient behind the ReLU, Σ g and Σ g·x̂ of every channel go to `sums` when x̂ is
@@ -101,7 +131,7 @@ pub struct Operands<'a> {
 /// statistics were given. `dx` may be the memory of `dy`, or not be asked for.
 pub fn backward(device: Device, normalization: Normalization<'_>, of: Operands<'_>, sums: &Sums, dx: Option<&Buffer>) {
     match device {
-        Device::Cpu | Device::Cuda(_) => {
+        Device::Cpu => {
             let epilogue = normalization.epilogue;
             let y = epilogue.is_relu.then(|| of.y.host());
             let (normalized, factors) = (of.normalized.map(Buffer::host), epilogue.factors.map(Buffer::host));
@@ -109,10 +139,11 @@ pub fn backward(device: Device, normalization: Normalization<'_>, of: Operands<'
                 dy: of.dy,
                 y: y.as_deref(),
                 normalized: normalized.as_deref(),
-                deviation: &of.deviation.host(),
+                deviation: &of.statistics.deviation.host(),
                 factors: factors.as_deref(),
             };
             cpu::backward(normalization, &of, sums, dx);
         }
+        Device::Cuda(card) => cuda::backward(card, normalization, of, sums, dx),
     }
 }

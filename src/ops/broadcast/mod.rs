@@ -3,6 +3,7 @@
 //! The blob is seen as `outer`×`dim`×`inner` values; the vector has `dim` values, each for `outer` runs of `inner` values.
 
 pub(crate) mod cpu;
+pub(in crate::ops) mod cuda;
 
 use crate::tensor::{Buffer, Device};
 
@@ -27,7 +28,8 @@ impl Spans {
 /// y = factors·x + shifts; without factors these count as 1, without shifts as 0. `y` may be the memory of `x`.
 pub fn affine(device: Device, spans: Spans, x: &Buffer, factors: Option<&Buffer>, shifts: Option<&Buffer>, y: &Buffer) {
     match device {
-        Device::Cpu | Device::Cuda(_) => cpu::affine(spans, x, factors, shifts, y),
+        Device::Cpu => cpu::affine(spans, x, factors, shifts, y),
+        Device::Cuda(card) => cuda::affine(card, spans, x, factors, shifts, y),
     }
 }
 
@@ -38,6 +40,8 @@ pub struct Sums {
     pub plain: Buffer,
     /// Σ a·b.
     pub products: Buffer,
+    /// On a card: the sums over parts of the values.
+    partial: Buffer,
 }
 
 impl Sums {
@@ -45,12 +49,14 @@ impl Sums {
     pub fn resize(&mut self, dim: usize) {
         self.plain.resize(dim);
         self.products.resize(dim);
+        self.partial.resize(cuda::partial_sums(dim));
     }
 }
 
 /// Sums `a` and, when given, `a·b` for each value of the vector.
 pub fn sums(device: Device, spans: Spans, a: &Buffer, b: Option<&Buffer>, sums: &Sums) {
     match device {
-        Device::Cpu | Device::Cuda(_) => cpu::sums(spans, a, b, sums),
+        Device::Cpu => cpu::sums(spans, a, b, sums),
+        Device::Cuda(card) => cuda::sums(card, spans, a, b, sums),
     }
 }

@@ -2,43 +2,87 @@
 
 mod classes;
 mod cpu;
+pub(in crate::ops) mod cuda;
+mod total;
 
 pub use classes::{
     hinge, hinge_backward, infogain, infogain_backward, multinomial_logistic, multinomial_logistic_backward,
 };
+pub use total::{Normalizer, Total};
 
 use crate::{
     ops::elementwise,
     tensor::{Buffer, Device},
 };
 
-/// difference = a − b; returns Σ difference².
-pub fn squared_distance(device: Device, a: &Buffer, b: &Buffer, difference: &Buffer) -> f32 {
-    elementwise::subtract(device, a, b, difference);
-    match device {
-        Device::Cpu | Device::Cuda(_) => cpu::sum_of_squares(difference),
-    }
-}
-
-/// Σ -t·ln σ(x) − (1−t)·ln(1−σ(x)) with σ the sigmoid, written so that nothing overflows, and the number of targets that are
-/// not `ignore` (with their fraction cut off).
-pub fn sigmoid_cross_entropy(device: Device, x: &Buffer, targets: &Buffer, ignore: Option<i32>) -> (f32, usize) {
-    match device {
-        Device::Cpu | Device::Cuda(_) => cpu::sigmoid_cross_entropy(&x.host(), &targets.host(), ignore),
-    }
-}
-
-/// dx = weight · (σ(x) − t), 0 where the target is `ignore`.
-pub fn sigmoid_cross_entropy_backward(
+/// difference = a − b, loss = Σ difference² / images / 2.
+pub fn squared_distance(
     device: Device,
-    x: &Buffer,
-    targets: &Buffer,
-    ignore: Option<i32>,
-    weight: f32,
+    [a, b]: [&Buffer; 2],
+    images: f32,
+    difference: &Buffer,
+    total: &Total,
+    loss: &Buffer,
+) {
+    match device {
+        Device::Cpu => {
+            elementwise::subtract(device, a, b, difference);
+            total.finish(cpu::sum_of_squares(difference), 0, Normalizer::Fixed(images), 2.0, loss);
+        }
+        Device::Cuda(card) => cuda::squared_distance(card, [a, b], images, difference, total, loss),
+    }
+}
+
+/// dx = sign · w / images · difference, w the loss's own gradient.
+pub fn squared_distance_backward(
+    device: Device,
+    sign: f32,
+    images: f32,
+    difference: &Buffer,
+    loss_diff: &Buffer,
     dx: &Buffer,
 ) {
     match device {
-        Device::Cpu | Device::Cuda(_) => cpu::sigmoid_cross_entropy_backward(x, targets, ignore, weight, dx),
+        Device::Cpu => {
+            let factor = sign * loss_diff.host()[0] / images;
+            elementwise::scale(device, factor, difference, dx);
+        }
+        Device::Cuda(card) => cuda::distance_gradient(card, sign, images, [difference, loss_diff], dx),
+    }
+}
+
+/// loss = Σ -t·ln σ(x) − (1−t)·ln(1−σ(x)) over the targets t that are not `ignore` (with their fraction cut off), divided by the
+/// normalizer; σ is the sigmoid. Written so that nothing overflows.
+pub fn sigmoid_cross_entropy(
+    device: Device,
+    [x, targets]: [&Buffer; 2],
+    ignore: Option<i32>,
+    normalizer: Normalizer,
+    total: &Total,
+    loss: &Buffer,
+) {
+    match device {
+        Device::Cpu => {
+            let (sum, counted) = cpu::sigmoid_cross_entropy(&x.host(), &targets.host(), ignore);
+            total.finish(sum, counted, normalizer, 1.0, loss);
+        }
+        Device::Cuda(card) => cuda::sigmoid_cross_entropy(card, [x, targets], ignore, normalizer, total, loss),
+    }
+}
+
+/// dx = w / normalizer · (σ(x) − t), 0 where the target is `ignore`; w is the loss's own gradient.
+pub fn sigmoid_cross_entropy_backward(
+    device: Device,
+    [x, targets, loss_diff]: [&Buffer; 3],
+    ignore: Option<i32>,
+    total: &Total,
+    dx: &Buffer,
+) {
+    match device {
+        Device::Cpu => cpu::sigmoid_cross_entropy_backward(x, targets, ignore, total.weight(loss_diff), dx),
+        Device::Cuda(card) => {
+            cuda::sigmoid_cross_entropy_backward(card, [x, targets, loss_diff], ignore, total, dx);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Moving values without computing: runs of values from one buffer to places in another.
 
 mod cpu;
+mod cuda;
 
 use crate::tensor::{Buffer, Device};
 
@@ -29,14 +30,16 @@ pub struct Spacing {
 /// Copies the runs.
 pub fn copy_runs(device: Device, runs: Runs, from: &Buffer, to: &Buffer) {
     match device {
-        Device::Cpu | Device::Cuda(_) => cpu::copy_runs(runs, &from.host(), &mut to.host_mut()),
+        Device::Cpu => cpu::copy_runs(runs, &from.host(), &mut to.host_mut()),
+        Device::Cuda(card) => cuda::runs(card, "copy_runs", runs, from, to),
     }
 }
 
 /// Adds the runs to what is at their places in the destination.
 pub fn add_runs(device: Device, runs: Runs, from: &Buffer, to: &Buffer) {
     match device {
-        Device::Cpu | Device::Cuda(_) => cpu::add_runs(runs, &from.host(), &mut to.host_mut()),
+        Device::Cpu => cpu::add_runs(runs, &from.host(), &mut to.host_mut()),
+        Device::Cuda(card) => cuda::runs(card, "add_runs", runs, from, to),
     }
 }
 
@@ -95,6 +98,7 @@ impl Permutation {
 /// Copies the values in the permutation's order.
 pub fn permute(device: Device, permutation: &Permutation, from: &Buffer, to: &Buffer) {
     match device {
+        Device::Cuda(card) if permutation.fits_device() => cuda::permute(card, permutation, from, to),
         Device::Cpu | Device::Cuda(_) => cpu::permute(permutation, &from.host(), &mut to.host_mut()),
     }
 }

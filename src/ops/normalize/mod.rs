@@ -3,6 +3,7 @@
 //! y = γ\[c\]·x / norm with norm = √(Σ x² + eps), the sum over the image or over the channels of a place.
 
 mod cpu;
+mod cuda;
 
 use crate::tensor::{Buffer, Device};
 
@@ -36,13 +37,14 @@ impl Geometry {
 /// y = γ·x / norm; `norms` gets the lengths. γ has one value for each channel, or one for all.
 pub fn forward(device: Device, geometry: &Geometry, x: &Buffer, factors: &Buffer, norms: &Buffer, y: &Buffer) {
     match device {
-        Device::Cpu | Device::Cuda(_) => {
+        Device::Cpu => {
             cpu::forward(geometry, &x.host(), &factors.host(), &mut norms.host_mut(), &mut y.host_mut());
         }
+        Device::Cuda(card) => cuda::forward(card, geometry, [x, factors], norms, y),
     }
 }
 
-/// dx = (γ·dy − x·(Σ γ·dy·x) / norm²) / norm; `sums` gets the sums in brackets, one for each length.
+/// dx = (γ·dy − x·(Σ γ·dy·x) / norm²) / norm; `sums`, one value for each length, is scratch memory.
 pub fn backward(
     device: Device,
     geometry: &Geometry,
@@ -51,7 +53,8 @@ pub fn backward(
     dx: &Buffer,
 ) {
     match device {
-        Device::Cpu | Device::Cuda(_) => {
+        Device::Cuda(card) => cuda::backward(card, geometry, [x, factors, norms, dy], dx),
+        Device::Cpu => {
             let (x, factors, norms, dy) = (x.host(), factors.host(), norms.host(), dy.host());
             cpu::backward(geometry, [&x, &factors, &norms, &dy], &mut sums.host_mut(), &mut dx.host_mut());
         }
@@ -61,7 +64,8 @@ pub fn backward(
 /// Adds the gradient of γ: Σ dy·x / norm over a channel, or over all.
 pub fn backward_factors(device: Device, geometry: &Geometry, [x, norms, dy]: [&Buffer; 3], diff: &Buffer) {
     match device {
-        Device::Cpu | Device::Cuda(_) => {
+        Device::Cuda(card) => cuda::backward_factors(card, geometry, [x, norms, dy], diff),
+        Device::Cpu => {
             cpu::backward_factors(geometry, [&x.host(), &norms.host(), &dy.host()], &mut diff.host_mut());
         }
     }

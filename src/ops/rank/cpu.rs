@@ -1,24 +1,25 @@
 //! Ranks on the host.
 
-use super::{Best, Hits};
+use super::Best;
 use crate::{
     ops::softmax::{Axes, BadLabel, class, is_ignored},
     tensor::Buffer,
 };
 
+/// Hits, and labels that are not ignored.
 pub(super) fn accuracy(
     axes: Axes,
     scores: &[f32],
     labels: &[f32],
     (top_k, ignore): (usize, Option<i32>),
     per_class: Option<(&Buffer, &Buffer)>,
-) -> Result<Hits, BadLabel> {
+) -> Result<(usize, usize), BadLabel> {
     let mut classes = per_class.map(|(hits, labels)| (hits.host_mut(), labels.host_mut()));
     if let Some((hits, labels)) = &mut classes {
         hits.fill(0.0);
         labels.fill(0.0);
     }
-    let mut sum = Hits { hits: 0, counted: 0 };
+    let (mut all_hits, mut counted) = (0, 0);
     for (index, &value) in labels.iter().enumerate().filter(|(_, label)| !is_ignored(**label, ignore)) {
         let class = class(value, axes.channels).ok_or(BadLabel { index, value })?;
         let first = index / axes.inner * axes.channels * axes.inner + index % axes.inner;
@@ -26,8 +27,8 @@ pub(super) fn accuracy(
         let place = scores[first..].iter().step_by(axes.inner).take(axes.channels);
         let as_good = place.filter(|other| **other >= score).count();
         let hit = (1..=top_k).contains(&as_good);
-        sum.hits += usize::from(hit);
-        sum.counted += 1;
+        all_hits += usize::from(hit);
+        counted += 1;
         if let Some((hits, labels)) = &mut classes {
             hits[class] += f32::from(hit);
             labels[class] += 1.0;
@@ -37,7 +38,7 @@ pub(super) fn accuracy(
         let seen = hits.iter_mut().zip(labels.iter()).filter(|(_, labels)| **labels > 0.0);
         seen.for_each(|(hits, labels)| *hits /= labels);
     }
-    Ok(sum)
+    Ok((all_hits, counted))
 }
 
 pub(super) fn largest(axes: Axes, top_k: usize, best: Best, x: &[f32], y: &mut [f32], scratch: &mut Vec<(f32, usize)>) {

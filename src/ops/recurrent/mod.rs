@@ -2,6 +2,7 @@
 //! Short-Term Memory*, 1997, with forget gates).
 
 mod cpu;
+mod cuda;
 
 use crate::tensor::{Buffer, Device};
 
@@ -36,20 +37,23 @@ pub struct LstmStepDiff<'a> {
 /// c = continues·σ(f)·c₋₁ + σ(i)·tanh(g), h = σ(o)·tanh(c).
 pub fn lstm_forward(device: Device, step: LstmStep<'_>) {
     match device {
-        Device::Cpu | Device::Cuda(_) => cpu::lstm_forward(step),
+        Device::Cpu => cpu::lstm_forward(step),
+        Device::Cuda(card) => cuda::lstm_forward(card, step),
     }
 }
 
 /// The gradient of [`lstm_forward`]; `step` as it was then.
 pub fn lstm_backward(device: Device, step: LstmStep<'_>, diff: LstmStepDiff<'_>) {
     match device {
-        Device::Cpu | Device::Cuda(_) => cpu::lstm_backward(step, diff),
+        Device::Cpu => cpu::lstm_backward(step, diff),
+        Device::Cuda(card) => cuda::lstm_backward(card, step, diff),
     }
 }
 
 /// y = x with each stream's row multiplied by its factor (`continues`); rows × values.
 pub fn scale_rows(device: Device, x: &Buffer, factors: &Buffer, y: &Buffer) {
     match device {
-        Device::Cpu | Device::Cuda(_) => cpu::scale_rows(x, &factors.host(), y),
+        Device::Cpu => cpu::scale_rows(x, &factors.host(), y),
+        Device::Cuda(card) => cuda::scale_rows(card, x, factors, y),
     }
 }

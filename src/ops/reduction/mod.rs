@@ -1,6 +1,7 @@
 //! Each row of a blob into one value.
 
 mod cpu;
+mod cuda;
 
 use crate::tensor::{Buffer, Device};
 
@@ -18,13 +19,15 @@ pub enum Reduction {
 /// y\[i\] = factor · the reduction of row i; `y` has one value for each row of `x`.
 pub fn forward(device: Device, reduction: Reduction, factor: f32, x: &Buffer, y: &Buffer) {
     match device {
-        Device::Cpu | Device::Cuda(_) => cpu::forward(reduction, factor, &x.host(), &mut y.host_mut()),
+        Device::Cpu => cpu::forward(reduction, factor, &x.host(), &mut y.host_mut()),
+        Device::Cuda(card) => cuda::forward(card, reduction, factor, x, y),
     }
 }
 
 /// dx = factor · dy\[i\] · the derivative, for all values of row i.
 pub fn backward(device: Device, reduction: Reduction, factor: f32, x: &Buffer, dy: &Buffer, dx: &Buffer) {
     match device {
-        Device::Cpu | Device::Cuda(_) => cpu::backward(reduction, factor, &x.host(), &dy.host(), &mut dx.host_mut()),
+        Device::Cpu => cpu::backward(reduction, factor, &x.host(), &dy.host(), &mut dx.host_mut()),
+        Device::Cuda(card) => cuda::backward(card, reduction, factor, [x, dy], dx),
     }
 }

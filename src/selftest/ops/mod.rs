@@ -1,8 +1,36 @@
 //! The checks of all ops that have code for cards: a file for each family, a row for each op.
 
+mod activation;
+mod batch_norm;
+mod broadcast;
 mod elementwise;
+mod eltwise;
+mod loss;
+mod movement;
+mod mvn;
+mod normalize;
+mod prelu;
+mod rank;
+mod recurrent;
+mod reduction;
+mod softmax;
 
 use super::check::OpCheck;
 
 /// Families of ops and their checks.
-pub static FAMILIES: &[(&str, &[OpCheck])] = &[("elementwise", elementwise::CHECKS)];
+pub static FAMILIES: &[(&str, &[OpCheck])] = &[
+    ("elementwise", elementwise::CHECKS),
+    ("activation", activation::CHECKS),
+    ("eltwise", eltwise::CHECKS),
+    ("broadcast", broadcast::CHECKS),
+    ("batch_norm", batch_norm::CHECKS),
+    ("softmax", softmax::CHECKS),
+    ("loss", loss::CHECKS),
+    ("rank", rank::CHECKS),
+    ("movement", movement::CHECKS),
+    ("reduction", reduction::CHECKS),
+    ("prelu", prelu::CHECKS),
+    ("mvn", mvn::CHECKS),
+    ("normalize", normalize::CHECKS),
+    ("recurrent", recurrent::CHECKS),
+];

@@ -1,0 +1,132 @@
+/* Softmax over one axis of a blob of outer × channels × inner values, and its loss. */
+
+typedef struct {
+    u32 outer, channels, inner;
+} Axes;
+
+/* Rows of neighbours (inner 1): a block for each. */
+KERNEL forward_rows(float *y, const float *x, Axes axes) {
+    EXPECT(gridDim.x == axes.outer);
+    x += (unsigned long long)blockIdx.x * axes.channels;
+    y += (unsigned long long)blockIdx.x * axes.channels;
+    float largest = -INFINITY, sum = 0.0f;
+    for (u32 channel = threadIdx.x; channel < axes.channels; channel += blockDim.x) {
+        largest = largest < x[channel] ? x[channel] : largest;
+    }
+    largest = block_max(largest);
+    for (u32 channel = threadIdx.x; channel < axes.channels; channel += blockDim.x) {
+        float power = expf(x[channel] - largest);
+        y[channel] = power;
+        sum += power;
+    }
+    sum = block_sum(sum);
+    for (u32 channel = threadIdx.x; channel < axes.channels; channel += blockDim.x) {
+        y[channel] /= sum;
+    }
+}
+
+/* Other axes: a thread for each place, so that neighbouring threads read neighbouring values. */
+KERNEL forward_places(float *y, const float *x, Axes axes) {
+    EACH(place, axes.outer * axes.inner) {
+        u32 outer = place / axes.inner, first = outer * axes.channels * axes.inner + place - outer * axes.inner;
+        float largest = -INFINITY, sum = 0.0f;
+        for (u32 channel = 0; channel < axes.channels; channel++) {
+            float value = x[first + channel * axes.inner];
+            largest = largest < value ? value : largest;
+        }
+        for (u32 channel = 0; channel < axes.channels; channel++) {
+            float power = expf(x[first + channel * axes.inner] - largest);
+            y[first + channel * axes.inner] = power;
+            sum += power;
+        }
+        for (u32 channel = 0; channel < axes.channels; channel++) {
+            y[first + channel * axes.inner] /= sum;
+        }
+    }
+}
+
+KERNEL backward_rows(float *dx, const float *y, const float *dy, Axes axes) {
+    EXPECT(gridDim.x == axes.outer);
+    unsigned long long first = (unsigned long long)blockIdx.x * axes.channels;
+    dx += first, y += first, dy += first;
+    float dot = 0.0f;
+    for (u32 channel = threadIdx.x; channel < axes.channels; channel += blockDim.x) {
+        dot += dy[channel] * y[channel];
+    }
+    dot = block_sum(dot);
+    for (u32 channel = threadIdx.x; channel < axes.channels; channel += blockDim.x) {
+        dx[channel] = (dy[channel] - dot) * y[channel];
+    }
+}
+
+KERNEL backward_places(float *dx, const float *y, const float *dy, Axes axes) {
+    EACH(place, axes.outer * axes.inner) {
+        u32 outer = place / axes.inner, first = outer * axes.channels * axes.inner + place - outer * axes.inner;
+        float dot = 0.0f;
+        for (u32 channel = 0; channel < axes.channels; channel++) {
+            dot += dy[first + channel * axes.inner] * y[first + channel * axes.inner];
+        }
+        for (u32 channel = 0; channel < axes.channels; channel++) {
+            u32 at = first + channel * axes.inner;
+            dx[at] = (dy[at] - dot) * y[at];
+        }
+    }
+}
+
+/* A label's number, as the host cuts off fractions; ignored labels give IGNORED, those that are no class BAD. */
+#define IGNORED -1
+#define BAD -2
+
+DEVICE int class_of(float label, u32 classes, u32 ignores, int ignored) {
+    int number = truncated(label);
+    if (label != label) {
+        return BAD;
+    }
+    if (ignores && number == ignored) {
+        return IGNORED;
+    }
+    return number >= 0 && (u32)number < classes ? number : BAD;
+}
+
+/* Σ −ln p(label) and, behind the sums of all blocks, the number of labels that are not ignored: one pair for each block, over
+   `length` labels each. A label that is no class makes the sum NaN. */
+KERNEL loss_sums(
+    float *partial, const float *probabilities, const float *labels, Axes axes, u32 length, u32 ignores, int ignored) {
+    u32 places = axes.outer * axes.inner, begin = blockIdx.x * length;
+    u32 end = places - begin < length ? places : begin + length;
+    float loss = 0.0f, counted = 0.0f;
+    EXPECT(gridDim.x == 1 || begin < places);
+    for (u32 place = begin + threadIdx.x; place < end; place += blockDim.x) {
+        int number = class_of(labels[place], axes.channels, ignores, ignored);
+        if (number == BAD) {
+            loss = NAN;
+        } else if (number != IGNORED) {
+            u32 outer = place / axes.inner;
+            float probability = probabilities[(outer * axes.channels + (u32)number) * axes.inner + place - outer * axes.inner];
+            /* The smallest normal number; NaN is not replaced. */
+            probability = probability < 1.17549435e-38f ? 1.17549435e-38f : probability;
+            loss -= logf(probability);
+            counted += 1.0f;
+        }
+    }
+    loss = block_sum(loss);
+    counted = block_sum(counted);
+    if (threadIdx.x == 0) {
+        partial[blockIdx.x] = loss;
+        partial[gridDim.x + blockIdx.x] = counted;
+    }
+}
+
+/* dx = weight · (p − 1) for the label's class, weight · p for the others, 0 for ignored places. */
+KERNEL loss_backward(
+    float *dx, const float *probabilities, const float *labels, const float *loss_diff, const float *normalizer, Axes axes,
+    u32 ignores, int ignored) {
+    float weight = loss_diff[0] / normalizer[0];
+    EACH(index, axes.outer * axes.channels * axes.inner) {
+        u32 run = index / axes.inner, within = index - run * axes.inner;
+        u32 outer = run / axes.channels, channel = run - outer * axes.channels;
+        int number = class_of(labels[outer * axes.inner + within], axes.channels, ignores, ignored);
+        float p = probabilities[index];
+        dx[index] = number == IGNORED ? 0.0f : weight * (number == (int)channel ? p - 1.0f : p);
+    }
+}

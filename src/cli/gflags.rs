@@ -272,7 +272,7 @@ mod tests {
         assert_eq!(line.args, ["rcaffe", "train", "--solver=x"]);
         assert_eq!(line.ignored, ["iterations"]);
         // rcaffe's own commands take their own flags only.
-        assert_eq!(args("rcaffe trace -gpu 0"), "rcaffe trace --gpu 0");
+        assert_eq!(args("rcaffe layers -gpu 0"), "rcaffe layers --gpu 0");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use clap::ValueEnum;
 
-use super::{output, schedule::TERMINAL};
+use super::{device, output, schedule::TERMINAL};
 use crate::{
     error::{Error, Result},
     proto::SolverParameter,
@@ -71,6 +71,9 @@ pub struct Args {
     /// Write a copy of the solver with the suggested bounds
     #[arg(long, value_name = "FILE")]
     pub write: Option<PathBuf>,
+    /// Where to run.
+    #[command(flatten)]
+    pub device: device::Choice,
 }
 
 /// How the rate rises, as the flag writes it.
@@ -153,6 +156,7 @@ fn options(args: &Args, solver: &SolverParameter, epoch: Option<f64>) -> Result<
         test_batches: args.test_iter,
         diverge: args.diverge,
         smoothing: args.smooth,
+        device: args.device.choose(Some(solver))?,
     })
 }
 

@@ -11,7 +11,7 @@ use std::{
 use md5::{Digest, Md5};
 
 use super::{
-    compile::{self, PRELUDE, Source},
+    compile::{self, OPTIONS, PRELUDE, Source},
     libraries,
 };
 use crate::error::Result;
@@ -39,7 +39,7 @@ pub fn image(source: &Source, capability: u32, driver: i32) -> Result<Vec<u8>> {
 
 fn key(source: &Source, capability: u32, driver: i32, compiler: &str) -> String {
     let mut hash = Md5::new();
-    for part in [PRELUDE, source.text, compiler, env!("CARGO_PKG_VERSION")] {
+    for part in [PRELUDE, source.text, compiler].into_iter().chain(OPTIONS) {
         hash.update(part.as_bytes());
         hash.update([0]);
     }

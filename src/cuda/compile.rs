@@ -10,6 +10,9 @@ use crate::error::{Error, Result};
 /// The text in front of every kernel file.
 pub const PRELUDE: &str = include_str!("prelude.cu");
 
+/// How kernels are compiled: with contraction a product and a sum would be rounded once where the CPU rounds twice.
+pub(super) const OPTIONS: [&str; 2] = ["--std=c++17", "--fmad=false"];
+
 /// A file of kernels.
 #[derive(Debug, Clone, Copy)]
 pub struct Source {
@@ -50,7 +53,8 @@ pub fn compile(source: &Source, capability: u32, verbose: bool) -> Result<Compil
         return Err(failed(code, "nvrtcCreateProgram"));
     }
     let program = Program(program);
-    let mut options = vec![target.option, "--std=c++17".into(), "--fmad=false".into(), "-default-device".into()];
+    let mut options = vec![target.option];
+    options.extend(OPTIONS.map(String::from));
     if verbose {
         options.push("--ptxas-options=-v".into());
     }

@@ -7,8 +7,9 @@ use cudarc::driver::{result, sys};
 /// Pieces that are on their way at the same time.
 const PIECES: usize = 4;
 
-/// Memory of this size at least, so that growing ends soon.
-const SMALLEST: usize = 64 * 1024;
+/// Pieces have this size at least, so that growing ends soon, and at most: more goes in several.
+const SMALLEST: usize = 64 << 10;
+const LARGEST: usize = 16 << 20;
 
 /// Bytes for the card, and the event that says when they have left.
 struct Piece {
@@ -38,18 +39,19 @@ impl Staging {
         address: u64,
         stream: sys::CUstream,
     ) -> Result<(), result::DriverError> {
-        // SAFETY: the context is current (the caller's promise).
-        let piece = unsafe { self.piece(bytes.len()) }?;
-        // SAFETY: the piece is free and large enough, and pinned memory is no part of `bytes`.
-        let from = unsafe {
-            std::ptr::copy_nonoverlapping(bytes.as_ptr(), piece.place.cast::<u8>(), bytes.len());
-            std::slice::from_raw_parts(piece.place.cast::<u8>(), bytes.len())
-        };
-        // SAFETY: the piece is not written again before its event.
-        unsafe {
-            result::memcpy_htod_async(address, from, stream)?;
-            result::event::record(piece.left, stream)
+        for (number, bytes) in bytes.chunks(LARGEST).enumerate() {
+            let address = address + (number * LARGEST) as u64;
+            // SAFETY: the context is current, and the stream is its (the caller's promise).
+            let piece = unsafe { self.piece(bytes.len()) }?;
+            // SAFETY: the piece is free and large enough, and pinned memory is no part of `bytes`. It is not written again before its event.
+            unsafe {
+                std::ptr::copy_nonoverlapping(bytes.as_ptr(), piece.place.cast::<u8>(), bytes.len());
+                let from = std::slice::from_raw_parts(piece.place.cast::<u8>(), bytes.len());
+                result::memcpy_htod_async(address, from, stream)?;
+                result::event::record(piece.left, stream)?;
+            }
         }
+        Ok(())
     }
 
     /// The next piece, free and of this size at least.

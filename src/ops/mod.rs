@@ -15,6 +15,7 @@ pub mod math;
 pub mod movement;
 pub mod mvn;
 pub mod normalize;
+pub mod peak;
 pub mod pool;
 pub mod prelu;
 pub mod rank;

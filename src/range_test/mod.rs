@@ -22,6 +22,7 @@ use crate::{
     proto::SolverParameter,
     prototxt::Document,
     solver::{Observer, Request, Solver},
+    tensor::Device,
 };
 
 /// How the rate rises.
@@ -52,6 +53,8 @@ pub struct Options {
     pub diverge: f32,
     /// How curves are smoothed; if not given, by the mean of a twentieth of the points.
     pub smoothing: Option<Smoothing>,
+    /// Where it runs.
+    pub device: Device,
 }
 
 impl Default for Options {
@@ -65,6 +68,7 @@ impl Default for Options {
             test_batches: None,
             diverge: 4.0,
             smoothing: None,
+            device: Device::default(),
         }
     }
 }
@@ -177,6 +181,7 @@ pub fn run(
     let stop = collector.stop();
     observers.push(Box::new(collector));
     let mut solver = Solver::new(document, observers)?;
+    solver.run_on(options.device);
     let accuracy = accuracy_of(&solver);
     lock(&test).accuracy = accuracy;
     let ramp = options.clone();

@@ -6,16 +6,14 @@
 
 pub mod check;
 pub mod golden;
-mod measure;
 mod nets;
 pub mod ops;
 mod table;
 
 use std::path::PathBuf;
 
-use crate::{cuda::Card, error::Result, tensor::Device};
+use crate::{cuda::Card, error::Result, ops::peak::Peak, tensor::Device};
 use check::{Outcome, Trial};
-use measure::Peaks;
 
 /// What to test.
 #[derive(Debug, Clone)]
@@ -43,12 +41,13 @@ pub struct Report {
 /// When the card fails, or a line cannot be printed.
 pub fn run(card: &'static Card, options: &Options, line: &mut dyn FnMut(&str) -> Result<()>) -> Result<Report> {
     let mut report = Report::default();
-    let peaks = (!options.quick).then(|| Peaks::of(card)).transpose()?;
+    let peaks = (!options.quick).then(|| Peak::measure(Device::Cuda(card)));
+    card.check()?;
     if let Some(peaks) = peaks {
         line(&format!(
             "measured peaks: {:.0} GB/s (a copy), {:.2} TFLOP/s (a product of matrices)",
-            peaks.bandwidth / 1e9,
-            peaks.arithmetic / 1e12
+            peaks.bytes / 1e9,
+            peaks.operations / 1e12
         ))?;
     }
     line(&table::head())?;

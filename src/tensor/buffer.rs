@@ -28,7 +28,7 @@ pub struct Buffer {
 impl Buffer {
     /// A buffer of its own, all zero.
     pub fn zeros(len: usize) -> Self {
-        Buffer::from(vec![0.0; len])
+        Buffer { block: Arc::new(Synced::zeros(len)), start: 0, len }
     }
 
     /// The number of values.

@@ -20,4 +20,11 @@ impl Device {
             Device::Cuda(card) => Some(card),
         }
     }
+
+    /// Waits until all that was given to a card is done.
+    pub fn synchronize(self) {
+        if let Device::Cuda(card) = self {
+            card.synchronize();
+        }
+    }
 }

@@ -28,7 +28,9 @@ struct Block<T> {
 /// Where the values are as they were written last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Newest {
+    /// Nobody has written yet: zero everywhere, on a card as soon as there is memory for it.
     #[default]
+    Nowhere,
     Host,
     Device,
     Both,
@@ -37,7 +39,8 @@ enum Newest {
 impl<T: Plain> Synced<T> {
     /// So many values, all zero.
     pub fn zeros(len: usize) -> Self {
-        Synced::from(vec![T::default(); len])
+        let block = Block { host: vec![T::default(); len], device: None, newest: Newest::Nowhere };
+        Synced { block: AtomicRefCell::new(block) }
     }
 
     /// The number of values.
@@ -99,7 +102,9 @@ impl<T: Plain> Synced<T> {
             block.host.resize(len, T::default());
         }
         block.device = None;
-        block.newest = Newest::Host;
+        if block.newest != Newest::Nowhere {
+            block.newest = Newest::Host;
+        }
     }
 
     fn bring_to_host(&self) {
@@ -130,14 +135,14 @@ impl<T: Plain> Block<T> {
             self.bring_to_host();
             (self.device, self.newest) = (None, Newest::Host);
         }
-        if self.device.is_none() {
-            self.device = Some(Memory::new(card, size_of_val(self.host.as_slice())));
-            self.newest = Newest::Host;
+        let bytes = size_of_val(self.host.as_slice());
+        let device = self.device.get_or_insert_with(|| Memory::new(card, bytes));
+        match self.newest {
+            Newest::Nowhere => card.clear(device.pointer(), bytes),
+            Newest::Host => card.send(&self.host, device.pointer()),
+            Newest::Device | Newest::Both => return,
         }
-        if let (Newest::Host, Some(device)) = (self.newest, &self.device) {
-            card.send(&self.host, device.pointer());
-            self.newest = Newest::Both;
-        }
+        self.newest = Newest::Both;
     }
 }
 

@@ -3,10 +3,10 @@
 //! `passes` runs and times, and prints Caffe's lines; `machine` measures what the machine can do; `table` sets the two side by
 //! side; `memory` lists the blobs.
 
-mod machine;
 mod memory;
 mod passes;
 mod table;
+mod whole;
 
 use std::path::PathBuf;
 
@@ -85,7 +85,11 @@ pub fn run(args: &Args) -> Result<()> {
     passes.print_means(subject.net());
     info!("{}", tool::benchmark_ends());
     memory::print(subject.net());
-    table::print(subject.net(), &passes)
+    table::print(subject.net(), &passes)?;
+    match subject.net().device().card() {
+        Some(card) => whole::print(&mut subject, card, count),
+        None => Ok(()),
+    }
 }
 
 /// What the flags name.

@@ -64,6 +64,7 @@ impl Passes {
         if let Subject::Solver(solver) = subject {
             let start = Instant::now();
             solver.update()?;
+            solver.net().device().synchronize();
             update += start.elapsed();
             self.update.push(update);
             info!("Iteration: {number} update time: {:.6} ms.", milliseconds(update));
@@ -76,11 +77,13 @@ impl Passes {
         for (layer, times) in self.forward.iter_mut().enumerate() {
             let start = Instant::now();
             net.forward_layer(layer)?;
+            net.device().synchronize();
             times.push(start.elapsed());
         }
         for (layer, times) in self.backward.iter_mut().enumerate().rev() {
             let start = Instant::now();
             net.backward_layer(layer)?;
+            net.device().synchronize();
             times.push(start.elapsed());
         }
         Ok(start.elapsed())

@@ -5,6 +5,7 @@ mod batch_norm;
 mod broadcast;
 mod elementwise;
 mod eltwise;
+mod gemm;
 mod loss;
 mod movement;
 mod mvn;
@@ -14,12 +15,15 @@ mod rank;
 mod recurrent;
 mod reduction;
 mod softmax;
+mod update;
 
 use super::check::OpCheck;
 
 /// Families of ops and their checks.
 pub static FAMILIES: &[(&str, &[OpCheck])] = &[
     ("elementwise", elementwise::CHECKS),
+    ("gemm", gemm::CHECKS),
+    ("update", update::CHECKS),
     ("activation", activation::CHECKS),
     ("eltwise", eltwise::CHECKS),
     ("broadcast", broadcast::CHECKS),

@@ -58,6 +58,10 @@ impl Layer for Lrn {
         Ok(())
     }
 
+    fn runs_on_device(&self) -> bool {
+        true
+    }
+
     fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
         let (device, x, y) = (io.device(), io.bottom(0), io.top(0));
         match self.region {

@@ -164,6 +164,15 @@ impl Layer for Pooling {
         Ok(())
     }
 
+    fn prepare(&mut self, io: &mut Io<'_>) -> Result<()> {
+        self.pooler.prepare(io);
+        Ok(())
+    }
+
+    fn runs_on_device(&self) -> bool {
+        true
+    }
+
     fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
         self.pooler.forward(io, io.bottom(0).data(), io.top(0).data());
         if io.tops.len() == 2 {
@@ -224,13 +233,19 @@ impl Pooler {
         }
     }
 
+    /// Draws the random numbers of a pass.
+    pub(super) fn prepare(&self, io: &Io<'_>) {
+        if self.is_stochastic() && io.phase() == Phase::Train {
+            io.context.random.lock().fill_uniform(&mut self.draws.host_mut(), 0.0, 1.0);
+        }
+    }
+
     pub(super) fn forward(&mut self, io: &Io<'_>, x: &Buffer, y: &Buffer) {
         let Pooler { method, geometry, mask, draws } = self;
         match (method, io.phase()) {
             (PoolMethod::Max, _) => pool::max_forward(io.device(), geometry, x, y, mask),
             (PoolMethod::Ave, _) => pool::average_forward(io.device(), geometry, x, y),
             (PoolMethod::Stochastic, Phase::Train) => {
-                io.context.random.lock().fill_uniform(&mut draws.host_mut(), 0.0, 1.0);
                 pool::stochastic_forward(io.device(), geometry, x, draws, y, mask);
             }
             (PoolMethod::Stochastic, Phase::Test) => pool::expected_forward(io.device(), geometry, x, y),

@@ -119,6 +119,11 @@ impl Layer for Spp {
         Ok(())
     }
 
+    fn prepare(&mut self, io: &mut Io<'_>) -> Result<()> {
+        self.levels.iter().for_each(|level| level.pooler.prepare(io));
+        Ok(())
+    }
+
     fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
         for level in &mut self.levels {
             level.pooler.forward(io, io.bottom(0).data(), &level.values);

@@ -4,6 +4,7 @@
 //! the gradient that goes through `s`, dx = dy · s^(-β) + 2x · (sum of v over the neighbourhood).
 
 mod cpu;
+mod cuda;
 
 use crate::tensor::{Blob, Buffer, Device};
 
@@ -23,27 +24,31 @@ pub struct Normalization {
 /// Normalises over neighbouring channels. `x`, `y`: N×C×H×W, `scale` takes s.
 pub fn across_channels_forward(device: Device, options: Normalization, x: &Blob, y: &Blob, scale: &Buffer) {
     match device {
-        Device::Cpu | Device::Cuda(_) => cpu::across_channels_forward(options, x, y, scale),
+        Device::Cpu => cpu::across_channels_forward(options, x, y, scale),
+        Device::Cuda(card) => cuda::across_channels_forward(card, options, x, y, scale),
     }
 }
 
 /// The gradient of [`across_channels_forward`], from `y`'s diff to `x`'s.
 pub fn across_channels_backward(device: Device, options: Normalization, x: &Blob, y: &Blob, scale: &Buffer) {
     match device {
-        Device::Cpu | Device::Cuda(_) => cpu::across_channels_backward(options, x, y, scale),
+        Device::Cpu => cpu::across_channels_backward(options, x, y, scale),
+        Device::Cuda(card) => cuda::across_channels_backward(card, options, x, y, scale),
     }
 }
 
 /// Normalises over a square of each channel, zero beyond the edges. `x`, `y`: N×C×H×W, `scale` takes s.
 pub fn within_channel_forward(device: Device, options: Normalization, x: &Blob, y: &Blob, scale: &Buffer) {
     match device {
-        Device::Cpu | Device::Cuda(_) => cpu::within_channel_forward(options, x, y, scale),
+        Device::Cpu => cpu::within_channel_forward(options, x, y, scale),
+        Device::Cuda(card) => cuda::within_channel_forward(card, options, x, y, scale),
     }
 }
 
 /// The gradient of [`within_channel_forward`], from `y`'s diff to `x`'s.
 pub fn within_channel_backward(device: Device, options: Normalization, x: &Blob, y: &Blob, scale: &Buffer) {
     match device {
-        Device::Cpu | Device::Cuda(_) => cpu::within_channel_backward(options, x, y, scale),
+        Device::Cpu => cpu::within_channel_backward(options, x, y, scale),
+        Device::Cuda(card) => cuda::within_channel_backward(card, options, x, y, scale),
     }
 }

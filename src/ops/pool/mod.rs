@@ -5,11 +5,12 @@
 //! zeros but what lies beyond it does not count at all.
 
 mod cpu;
+mod cuda;
 mod layout;
 mod stochastic;
 mod windows;
 
-use crate::tensor::{Buffer, Device};
+use crate::tensor::{Buffer, Device, Synced};
 
 /// Sizes along one axis of the planes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -52,7 +53,7 @@ impl Geometry {
 /// Where in its plane each maximum was found: what MAX's backward needs.
 #[derive(Debug, Default)]
 pub struct Mask {
-    indices: Vec<u32>,
+    indices: Synced<u32>,
 }
 
 impl Mask {
@@ -61,74 +62,74 @@ impl Mask {
 
     /// Makes room for the outputs of this pooling.
     pub fn resize(&mut self, geometry: &Geometry) {
-        self.indices.resize(geometry.planes * geometry.output_plane(), Self::NONE);
+        self.indices.grow(geometry.planes * geometry.output_plane());
     }
 
     /// Writes the indices as numbers, as Caffe's second top gives them; -1 where there is none.
     pub fn write(&self, device: Device, values: &Buffer) {
         match device {
-            Device::Cpu | Device::Cuda(_) => cpu::write_mask(&self.indices, &mut values.host_mut()),
+            Device::Cpu => cpu::write_mask(&self.indices.host(), &mut values.host_mut()),
+            Device::Cuda(card) => cuda::write_mask(card, self, values),
         }
     }
 }
 
 /// y = the largest value of each window; `mask` says where it was.
-pub fn max_forward(device: Device, geometry: &Geometry, x: &Buffer, y: &Buffer, mask: &mut Mask) {
+pub fn max_forward(device: Device, geometry: &Geometry, x: &Buffer, y: &Buffer, mask: &Mask) {
     match device {
-        Device::Cpu | Device::Cuda(_) => cpu::max_forward(geometry, &x.host(), &mut y.host_mut(), &mut mask.indices),
+        Device::Cpu => cpu::max_forward(geometry, &x.host(), &mut y.host_mut(), &mut mask.indices.host_mut()),
+        Device::Cuda(card) => cuda::max_forward(card, geometry, x, y, mask),
     }
 }
 
 /// dx = the sum of dy over the windows whose maximum the value is.
 pub fn max_backward(device: Device, geometry: &Geometry, dy: &Buffer, mask: &Mask, dx: &Buffer) {
     match device {
-        Device::Cpu | Device::Cuda(_) => cpu::max_backward(geometry, &dy.host(), &mask.indices, &mut dx.host_mut()),
+        Device::Cpu => cpu::max_backward(geometry, &dy.host(), &mask.indices.host(), &mut dx.host_mut()),
+        Device::Cuda(card) => cuda::max_backward(card, geometry, dy, mask, dx),
     }
 }
 
 /// y = the mean value of each window.
 pub fn average_forward(device: Device, geometry: &Geometry, x: &Buffer, y: &Buffer) {
     match device {
-        Device::Cpu | Device::Cuda(_) => cpu::average_forward(geometry, &x.host(), &mut y.host_mut()),
+        Device::Cpu => cpu::average_forward(geometry, &x.host(), &mut y.host_mut()),
+        Device::Cuda(card) => cuda::average_forward(card, geometry, x, y),
     }
 }
 
 /// dx = the sum of dy / window size over the windows that hold the value.
 pub fn average_backward(device: Device, geometry: &Geometry, dy: &Buffer, dx: &Buffer) {
     match device {
-        Device::Cpu | Device::Cuda(_) => cpu::average_backward(geometry, &dy.host(), &mut dx.host_mut()),
+        Device::Cpu => cpu::average_backward(geometry, &dy.host(), &mut dx.host_mut()),
+        Device::Cuda(card) => cuda::average_backward(card, geometry, dy, dx),
     }
 }
 
 /// y = a value of each window, picked with probability x / Σ x by a number of `draws` (0 to 1, one per output); `mask` says
 /// where it was. No padding. The gradient is [`max_backward`].
-pub fn stochastic_forward(
-    device: Device,
-    geometry: &Geometry,
-    x: &Buffer,
-    draws: &Buffer,
-    y: &Buffer,
-    mask: &mut Mask,
-) {
+pub fn stochastic_forward(device: Device, geometry: &Geometry, x: &Buffer, draws: &Buffer, y: &Buffer, mask: &Mask) {
     match device {
-        Device::Cpu | Device::Cuda(_) => {
-            stochastic::forward(geometry, &x.host(), &draws.host(), &mut y.host_mut(), &mut mask.indices);
+        Device::Cpu => {
+            let (mut y, mut mask) = (y.host_mut(), mask.indices.host_mut());
+            stochastic::forward(geometry, &x.host(), &draws.host(), &mut y, &mut mask);
         }
+        Device::Cuda(card) => cuda::stochastic_forward(card, geometry, x, draws, y, mask),
     }
 }
 
 /// y = Σ x² / Σ x over each window, 0 where the sum is not above 0: what [`stochastic_forward`] gives on average.
 pub fn expected_forward(device: Device, geometry: &Geometry, x: &Buffer, y: &Buffer) {
     match device {
-        Device::Cpu | Device::Cuda(_) => stochastic::expected(geometry, &x.host(), &mut y.host_mut()),
+        Device::Cpu => stochastic::expected(geometry, &x.host(), &mut y.host_mut()),
+        Device::Cuda(card) => cuda::expected_forward(card, geometry, x, y),
     }
 }
 
 /// The gradient of [`expected_forward`]: dx = Σ dy·(2x − y) / Σ x over the windows that hold the value.
 pub fn expected_backward(device: Device, geometry: &Geometry, x: &Buffer, y: &Buffer, dy: &Buffer, dx: &Buffer) {
     match device {
-        Device::Cpu | Device::Cuda(_) => {
-            stochastic::expected_backward(geometry, &x.host(), [&y.host(), &dy.host()], &mut dx.host_mut());
-        }
+        Device::Cpu => stochastic::expected_backward(geometry, &x.host(), [&y.host(), &dy.host()], &mut dx.host_mut()),
+        Device::Cuda(card) => cuda::expected_backward(card, geometry, x, [y, dy], dx),
     }
 }

@@ -3,13 +3,16 @@
 mod activation;
 mod batch_norm;
 mod broadcast;
+mod conv;
 mod elementwise;
 mod eltwise;
 mod gemm;
 mod loss;
+mod lrn;
 mod movement;
 mod mvn;
 mod normalize;
+mod pool;
 mod prelu;
 mod rank;
 mod recurrent;
@@ -24,6 +27,9 @@ pub static FAMILIES: &[(&str, &[OpCheck])] = &[
     ("elementwise", elementwise::CHECKS),
     ("gemm", gemm::CHECKS),
     ("update", update::CHECKS),
+    ("conv", conv::CHECKS),
+    ("pool", pool::CHECKS),
+    ("lrn", lrn::CHECKS),
     ("activation", activation::CHECKS),
     ("eltwise", eltwise::CHECKS),
     ("broadcast", broadcast::CHECKS),

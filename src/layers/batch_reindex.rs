@@ -6,7 +6,7 @@
 use crate::{
     error::{Error, Result},
     layers::{Io, Layer, loss},
-    ops::{elementwise, movement, movement::Move, softmax},
+    ops::{elementwise, movement, movement::Moves, softmax},
     proto::LayerParameter,
     tensor::Shape,
 };
@@ -16,7 +16,8 @@ use crate::{
 pub struct BatchReindex {
     /// Values of one image.
     length: usize,
-    moves: Vec<Move>,
+    moves: Moves,
+    back: Moves,
 }
 
 impl BatchReindex {
@@ -47,14 +48,15 @@ impl Layer for BatchReindex {
 
     fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
         let images = io.bottom(0).dim(0);
-        self.moves.clear();
+        let mut moves = Vec::with_capacity(io.bottom(1).count());
         for (place, &index) in io.bottom(1).data().host().iter().enumerate() {
             let image = softmax::class(index, images).ok_or_else(|| {
                 let message = format!("{index} (number {place}) is not one of the {images} images of bottom 0");
                 Error::data("index", message)
             })?;
-            self.moves.push((image * self.length, place * self.length));
+            moves.push((image * self.length, place * self.length));
         }
+        self.moves.set(moves);
         movement::copy_listed(io.device(), self.length, &self.moves, io.bottom(0).data(), io.top(0).data());
         Ok(())
     }
@@ -66,8 +68,8 @@ impl Layer for BatchReindex {
         if io.wants_bottom_gradient(0) {
             let dx = io.bottom(0).diff();
             elementwise::fill(io.device(), 0.0, dx);
-            let back: Vec<Move> = self.moves.iter().map(|&(image, place)| (place, image)).collect();
-            movement::add_listed(io.device(), self.length, &back, io.top(0).diff(), dx);
+            self.back.set(self.moves.list().iter().map(|&(image, place)| (place, image)));
+            movement::add_listed(io.device(), self.length, &self.back, io.top(0).diff(), dx);
         }
         Ok(())
     }

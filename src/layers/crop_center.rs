@@ -64,6 +64,10 @@ impl Layer for CropCenter {
         }
         Ok(())
     }
+
+    fn runs_on_device(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

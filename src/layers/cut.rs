@@ -1,7 +1,7 @@
 //! What `Crop` and `CropCenter` share: a block cut out of a blob.
 
 use crate::{
-    ops::{elementwise, movement, movement::Move},
+    ops::{elementwise, movement, movement::Moves},
     tensor::{Buffer, Device, Shape},
 };
 
@@ -11,22 +11,23 @@ pub struct Cut {
     /// Values of a run along the last axis.
     length: usize,
     /// From the blob to the block.
-    moves: Vec<Move>,
+    moves: Moves,
     /// From the block to the blob.
-    back: Vec<Move>,
+    back: Moves,
 }
 
 impl Cut {
     /// A block of these extents, that begins at these places of a blob of this shape; one of each for every axis.
     pub fn set(&mut self, whole: &Shape, starts: &[usize], extents: &[usize]) {
         let Some(last) = extents.len().checked_sub(1) else {
-            (self.length, self.moves, self.back) = (1, vec![(0, 0)], vec![(0, 0)]);
+            self.length = 1;
+            self.moves.set([(0, 0)]);
+            self.back.set([(0, 0)]);
             return;
         };
         self.length = extents[last];
         let runs: usize = extents[..last].iter().product();
-        self.moves.clear();
-        self.moves.extend((0..runs).map(|run| {
+        self.moves.set((0..runs).map(|run| {
             let (mut rest, mut source) = (run, starts[last]);
             for axis in (0..last).rev() {
                 source += (starts[axis] + rest % extents[axis]) * whole.count_from(axis + 1);
@@ -34,8 +35,7 @@ impl Cut {
             }
             (source, run * extents[last])
         }));
-        self.back.clear();
-        self.back.extend(self.moves.iter().map(|&(source, place)| (place, source)));
+        self.back.set(self.moves.list().iter().map(|&(source, place)| (place, source)));
     }
 
     /// Copies the block out.

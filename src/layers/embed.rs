@@ -14,7 +14,7 @@ use crate::{
     error::{Error, Result},
     layers::{Io, Layer, Setup, loss},
     ops::{
-        movement::{self, Move, Runs, Spacing},
+        movement::{self, Moves, Runs, Spacing},
         softmax,
     },
     proto::{EmbedParameter, LayerParameter},
@@ -27,7 +27,8 @@ pub struct Embed {
     length: usize,
     vectors: usize,
     /// From the vectors to the top.
-    moves: Vec<Move>,
+    moves: Moves,
+    back: Moves,
 }
 
 impl Embed {
@@ -43,7 +44,7 @@ impl Embed {
             }
         }
         let (length, vectors) = (options.num_output() as usize, options.input_dim() as usize);
-        Ok(Box::new(Embed { options, length, vectors, moves: Vec::new() }))
+        Ok(Box::new(Embed { options, length, vectors, moves: Moves::default(), back: Moves::default() }))
     }
 }
 
@@ -67,19 +68,20 @@ impl Layer for Embed {
     }
 
     fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
-        self.moves.clear();
+        let mut moves = Vec::with_capacity(io.bottom(0).count());
         for (place, &number) in io.bottom(0).data().host().iter().enumerate() {
             let vector = softmax::class(number, self.vectors).ok_or_else(|| {
                 let message = format!("{number} (value {place}) is not one of the input_dim: {} numbers", self.vectors);
                 Error::data("bottom", message)
             })?;
-            self.moves.push((vector * self.length, place * self.length));
+            moves.push((vector * self.length, place * self.length));
         }
+        self.moves.set(moves);
         let (device, y) = (io.device(), io.top(0).data());
         movement::copy_listed(device, self.length, &self.moves, io.parameter(0).data(), y);
         if self.options.bias_term() {
             let (from, to) = (Spacing { start: 0, step: 0 }, Spacing { start: 0, step: self.length });
-            let runs = Runs { count: self.moves.len(), length: self.length, from, to };
+            let runs = Runs { count: self.moves.list().len(), length: self.length, from, to };
             movement::add_runs(device, runs, io.parameter(1).data(), y);
         }
         Ok(())
@@ -91,13 +93,12 @@ impl Layer for Embed {
         }
         let (device, dy) = (io.device(), io.top(0).diff());
         if io.wants_parameter_gradient(0) {
-            self.moves.iter_mut().for_each(|(vector, place)| std::mem::swap(vector, place));
-            movement::add_listed(device, self.length, &self.moves, dy, io.parameter(0).diff());
-            self.moves.iter_mut().for_each(|(place, vector)| std::mem::swap(vector, place));
+            self.back.set(self.moves.list().iter().map(|&(vector, place)| (place, vector)));
+            movement::add_listed(device, self.length, &self.back, dy, io.parameter(0).diff());
         }
         if self.options.bias_term() && io.wants_parameter_gradient(1) {
-            let to_bias: Vec<Move> = self.moves.iter().map(|&(_, place)| (place, 0)).collect();
-            movement::add_listed(device, self.length, &to_bias, dy, io.parameter(1).diff());
+            self.back.set(self.moves.list().iter().map(|&(_, place)| (place, 0)));
+            movement::add_listed(device, self.length, &self.back, dy, io.parameter(1).diff());
         }
         Ok(())
     }

@@ -6,7 +6,7 @@
 use crate::{
     error::{Error, Result},
     layers::{Io, Layer, Setup, loss},
-    ops::{elementwise, movement, movement::Move},
+    ops::{elementwise, movement, movement::Moves},
     proto::LayerParameter,
     tensor::Shape,
 };
@@ -16,7 +16,7 @@ use crate::{
 pub struct Filter {
     /// The images that passed.
     passed: Vec<usize>,
-    moves: Vec<Move>,
+    moves: Moves,
 }
 
 impl Filter {
@@ -77,8 +77,7 @@ impl Layer for Filter {
         for position in 0..io.tops.len() {
             let (bottom, top) = (io.bottom(position), io.top(position));
             let length = bottom.shape().count_from(1);
-            self.moves.clear();
-            self.moves.extend(self.passed.iter().enumerate().map(|(place, image)| (image * length, place * length)));
+            self.moves.set(self.passed.iter().enumerate().map(|(place, image)| (image * length, place * length)));
             movement::copy_listed(io.device(), length, &self.moves, bottom.data(), top.data());
         }
         Ok(())
@@ -92,8 +91,7 @@ impl Layer for Filter {
             let (bottom, top) = (io.bottom(position), io.top(position));
             let length = bottom.shape().count_from(1);
             elementwise::fill(io.device(), 0.0, bottom.diff());
-            self.moves.clear();
-            self.moves.extend(self.passed.iter().enumerate().map(|(place, image)| (place * length, image * length)));
+            self.moves.set(self.passed.iter().enumerate().map(|(place, image)| (place * length, image * length)));
             movement::copy_listed(io.device(), length, &self.moves, top.diff(), bottom.diff());
         }
         Ok(())

@@ -14,7 +14,7 @@ use crate::{
     },
     ops::{
         conv::Axis,
-        movement::{self, NOWHERE},
+        movement::{self, NOWHERE, Table},
     },
     proto::{ConvolutionParameter, LayerParameter},
     tensor::Shape,
@@ -28,7 +28,7 @@ pub struct Im2col {
     /// Values of one channel of x.
     plane: usize,
     /// For each value of y that comes from one channel, its place there.
-    table: Vec<u32>,
+    table: Table,
 }
 
 impl Im2col {
@@ -41,7 +41,7 @@ impl Im2col {
         let given = layer.convolution_param.clone().unwrap_or_default();
         let convolution_param = Some(ConvolutionParameter { num_output: Some(1), group: None, ..given });
         let options = Options::new(&LayerParameter { convolution_param, ..layer.clone() })?;
-        Ok(Box::new(Im2col { options, channel_axis: 0, windows: Vec::new(), plane: 0, table: Vec::new() }))
+        Ok(Box::new(Im2col { options, channel_axis: 0, windows: Vec::new(), plane: 0, table: Table::default() }))
     }
 }
 
@@ -87,20 +87,24 @@ impl Layer for Im2col {
         dims[self.channel_axis] = taps.saturating_mul(dims[self.channel_axis]);
         dims.extend(&outputs);
         io.set_top_shape(0, &Shape::new(dims))?;
-        self.table = table(&axes).unwrap_or_default();
+        self.table.set(self.plane, table(&axes).unwrap_or_default());
         Ok(())
     }
 
     fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
-        movement::gather(io.device(), &self.table, self.plane, io.bottom(0).data(), io.top(0).data());
+        movement::gather(io.device(), &self.table, io.bottom(0).data(), io.top(0).data());
         Ok(())
     }
 
     fn backward(&mut self, io: &mut Io<'_>) -> Result<()> {
         if io.wants_bottom_gradient(0) {
-            movement::scatter(io.device(), &self.table, self.plane, io.top(0).diff(), io.bottom(0).diff());
+            movement::scatter(io.device(), &self.table, io.top(0).diff(), io.bottom(0).diff());
         }
         Ok(())
+    }
+
+    fn runs_on_device(&self) -> bool {
+        true
     }
 }
 

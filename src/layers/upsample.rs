@@ -14,7 +14,10 @@
 use crate::{
     error::{Error, Result},
     layers::{Io, Layer, Setup, loss, shape_within},
-    ops::{movement, resize},
+    ops::{
+        movement::{self, Table},
+        resize,
+    },
     proto::{LayerParameter, UpsampleParameter},
 };
 
@@ -24,7 +27,7 @@ pub struct Upsample {
     /// Values of a plane of x, and of y.
     planes: (usize, usize),
     /// Without a mask: where in its plane each value of a plane of y comes from; listed before the first run.
-    table: Vec<u32>,
+    table: Table,
     /// The height and width of x that the table is for.
     listed: [usize; 2],
 }
@@ -39,7 +42,7 @@ impl Upsample {
         if options.scale == Some(0) {
             return Err(Error::config("upsample_param.scale", "must be at least 1"));
         }
-        Ok(Box::new(Upsample { options, planes: (0, 0), table: Vec::new(), listed: [0, 0] }))
+        Ok(Box::new(Upsample { options, planes: (0, 0), table: Table::default(), listed: [0, 0] }))
     }
 
     /// Height and width of the result for a mask.
@@ -70,11 +73,11 @@ impl Upsample {
             return;
         }
         self.listed = [height, width];
-        self.table.clear();
-        for row in 0..height * scale {
+        let row = |row: usize| {
             let start = row / scale * width;
-            self.table.extend((0..width * scale).map(|column| (start + column / scale) as u32));
-        }
+            (0..width * scale).map(move |column| (start + column / scale) as u32)
+        };
+        self.table.set(height * width, (0..height * scale).flat_map(row));
     }
 }
 
@@ -156,7 +159,7 @@ impl Layer for Upsample {
             if let &[.., height, width] = io.bottom(0).shape().dims() {
                 self.list([height, width], self.options.scale.unwrap_or(1) as usize);
             }
-            movement::gather(device, &self.table, self.planes.0, x, y);
+            movement::gather(device, &self.table, x, y);
             return Ok(());
         }
         resize::unpool_forward(device, self.planes, x, io.bottom(1).data(), y).map_err(|bad| {
@@ -179,7 +182,7 @@ impl Layer for Upsample {
         let (device, dy, dx) = (io.device(), io.top(0).diff(), io.bottom(0).diff());
         match has_mask {
             true => resize::unpool_backward(device, self.planes, dy, io.bottom(1).data(), dx),
-            false => movement::scatter(device, &self.table, self.planes.0, dy, dx),
+            false => movement::scatter(device, &self.table, dy, dx),
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Launches of `movement.cu`.
 
-use super::{Permutation, Runs};
+use super::{Moves, Permutation, Runs, Table};
 use crate::{
     cuda::{Argument, Card, Grid, Source},
     tensor::Buffer,
@@ -72,5 +72,51 @@ pub(super) fn permute(card: &'static Card, permutation: &Permutation, from: &Buf
         "permute",
         Grid::over(to.len()),
         &[&to.device_mut(card), &from, &(to.len() as u32), &arguments],
+    );
+}
+
+/// Runs of a list: `copy_listed`, whose places do not overlap, or `add_listed`.
+pub(super) fn copy_listed(card: &'static Card, length: usize, moves: &Moves, from: &Buffer, to: &Buffer) {
+    let (count, from, pairs) = (moves.list().len(), from.device(card), moves.pairs().device(card));
+    let arguments: [&dyn Argument; 5] = [&to.device_mut(card), &from, &pairs, &(count as u32), &(length as u32)];
+    card.launch(&KERNELS, "copy_listed", Grid::over(count * length), &arguments);
+}
+
+/// A thread for each value of a run adds all of the list, in its order.
+pub(super) fn add_listed(card: &'static Card, length: usize, moves: &Moves, from: &Buffer, to: &Buffer) {
+    let (count, from, pairs) = (moves.list().len(), from.device(card), moves.pairs().device(card));
+    let arguments: [&dyn Argument; 5] = [&to.device_mut(card), &from, &pairs, &(count as u32), &(length as u32)];
+    card.launch(&KERNELS, "add_listed", Grid::over(length), &arguments);
+}
+
+pub(super) fn gather(card: &'static Card, table: &Table, from: &Buffer, to: &Buffer) {
+    let (entries, length) = (table.entries().len(), table.length());
+    let planes = to.len() / entries.max(1);
+    let (from, [on_card, ..]) = (from.device(card), table.on_card());
+    card.launch(
+        &KERNELS,
+        "gather",
+        Grid::over(planes * entries),
+        &[&to.device_mut(card), &from, &on_card.device(card), &(entries as u32), &(length as u32), &(planes as u32)],
+    );
+}
+
+pub(super) fn scatter(card: &'static Card, table: &Table, from: &Buffer, to: &Buffer) {
+    let (entries, length) = (table.entries().len(), table.length());
+    let planes = to.len() / length.max(1);
+    let (from, [_, order, starts]) = (from.device(card), table.on_card());
+    card.launch(
+        &KERNELS,
+        "scatter",
+        Grid::over(planes * length),
+        &[
+            &to.device_mut(card),
+            &from,
+            &order.device(card),
+            &starts.device(card),
+            &(entries as u32),
+            &(length as u32),
+            &(planes as u32),
+        ],
     );
 }

@@ -2,6 +2,9 @@
 
 mod cpu;
 mod cuda;
+mod lists;
+
+pub use lists::{Move, Moves, NOWHERE, Table};
 
 use crate::tensor::{Buffer, Device};
 
@@ -43,37 +46,36 @@ pub fn add_runs(device: Device, runs: Runs, from: &Buffer, to: &Buffer) {
     }
 }
 
-/// A run of values: where it begins in the source, and where in the destination.
-pub type Move = (usize, usize);
-
-/// Copies runs of `length` values each, one after another.
-pub fn copy_listed(device: Device, length: usize, moves: &[Move], from: &Buffer, to: &Buffer) {
+/// Copies runs of `length` values each. On a card their places must not overlap.
+pub fn copy_listed(device: Device, length: usize, moves: &Moves, from: &Buffer, to: &Buffer) {
     match device {
-        Device::Cpu | Device::Cuda(_) => cpu::copy_listed(length, moves, &from.host(), &mut to.host_mut()),
+        Device::Cpu => cpu::copy_listed(length, moves.list(), &from.host(), &mut to.host_mut()),
+        Device::Cuda(card) => cuda::copy_listed(card, length, moves, from, to),
     }
 }
 
-/// Adds runs of `length` values each to what is at their places, one after another: a place may be named several times.
-pub fn add_listed(device: Device, length: usize, moves: &[Move], from: &Buffer, to: &Buffer) {
+/// Adds runs of `length` values each to what is at their places, one after another: a place may be named several times, but places
+/// lie whole runs apart.
+pub fn add_listed(device: Device, length: usize, moves: &Moves, from: &Buffer, to: &Buffer) {
     match device {
-        Device::Cpu | Device::Cuda(_) => cpu::add_listed(length, moves, &from.host(), &mut to.host_mut()),
+        Device::Cpu => cpu::add_listed(length, moves.list(), &from.host(), &mut to.host_mut()),
+        Device::Cuda(card) => cuda::add_listed(card, length, moves, from, to),
     }
 }
 
-/// In a [`gather`] table: no source, the value is 0.
-pub const NOWHERE: u32 = u32::MAX;
-
-/// For each plane of `length` values of the source: one value for each entry of the table, taken from that place of the plane.
-pub fn gather(device: Device, table: &[u32], length: usize, from: &Buffer, to: &Buffer) {
+/// For each plane of the source: one value for each entry of the table, taken from that place of the plane.
+pub fn gather(device: Device, table: &Table, from: &Buffer, to: &Buffer) {
     match device {
-        Device::Cpu | Device::Cuda(_) => cpu::gather(table, length, &from.host(), &mut to.host_mut()),
+        Device::Cpu => cpu::gather(table.entries(), table.length(), &from.host(), &mut to.host_mut()),
+        Device::Cuda(card) => cuda::gather(card, table, from, to),
     }
 }
 
-/// The gradient of [`gather`]: each plane of `length` values of the destination is the sum of what was taken from its places.
-pub fn scatter(device: Device, table: &[u32], length: usize, from: &Buffer, to: &Buffer) {
+/// The gradient of [`gather`]: each plane of the destination is the sum of what was taken from its places.
+pub fn scatter(device: Device, table: &Table, from: &Buffer, to: &Buffer) {
     match device {
-        Device::Cpu | Device::Cuda(_) => cpu::scatter(table, length, &from.host(), &mut to.host_mut()),
+        Device::Cpu => cpu::scatter(table.entries(), table.length(), &from.host(), &mut to.host_mut()),
+        Device::Cuda(card) => cuda::scatter(card, table, from, to),
     }
 }
 

@@ -108,6 +108,13 @@ impl Layer for BatchNorm {
         Ok(())
     }
 
+    fn prepare(&mut self, io: &mut Io<'_>) -> Result<()> {
+        if !self.use_global_stats {
+            io.parameters.iter().for_each(|average| average.data().will_be_written_on(io.device()));
+        }
+        Ok(())
+    }
+
     fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
         let (device, x, y) = (io.device(), io.bottom(0).data(), io.top(0).data());
         let [mean, variance, weight] = [0, 1, 2].map(|parameter| io.parameter(parameter).data());

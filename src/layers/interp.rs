@@ -146,6 +146,10 @@ impl Layer for Interp {
         Ok(())
     }
 
+    fn runs_on_device(&self) -> bool {
+        true
+    }
+
     fn allows_forced_gradient(&self, bottom: usize) -> bool {
         bottom == 0
     }

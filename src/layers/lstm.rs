@@ -95,6 +95,12 @@ impl Layer for Lstm {
         Ok(())
     }
 
+    fn prepare(&mut self, io: &mut Io<'_>) -> Result<()> {
+        // Snapshots read them.
+        [Some(&self.last), self.cells.last()].iter().flatten().for_each(|state| state.will_be_written_on(io.device()));
+        Ok(())
+    }
+
     fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
         self.begin(io);
         let recurrence = &self.recurrence;
@@ -137,6 +143,10 @@ impl Layer for Lstm {
         }
         recurrence.leave(io);
         Ok(())
+    }
+
+    fn runs_on_device(&self) -> bool {
+        true
     }
 
     fn work(&self, io: &Io<'_>) -> Work {

@@ -117,6 +117,12 @@ impl Layer for Rnn {
         Ok(())
     }
 
+    fn prepare(&mut self, io: &mut Io<'_>) -> Result<()> {
+        // Snapshots read the last of them.
+        self.hidden.will_be_written_on(io.device());
+        Ok(())
+    }
+
     fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
         let (recurrence, device) = (&self.recurrence, io.device());
         let last = self.last();
@@ -161,6 +167,10 @@ impl Layer for Rnn {
         }
         recurrence.leave(io);
         Ok(())
+    }
+
+    fn runs_on_device(&self) -> bool {
+        true
     }
 
     fn work(&self, io: &Io<'_>) -> Work {

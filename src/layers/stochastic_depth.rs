@@ -18,14 +18,14 @@ use crate::{
     layers::{Io, Layer},
     ops::elementwise,
     proto::{LayerParameter, Phase},
-    tensor::{Buffer, Device},
+    tensor::Buffer,
 };
 
 /// The layer; see the module's text.
 pub struct StochasticDepth {
     probability: f32,
     /// What the branch is multiplied by: 0, 1, or the probability.
-    factor: f32,
+    factor: Buffer,
 }
 
 impl StochasticDepth {
@@ -39,18 +39,7 @@ impl StochasticDepth {
             let message = format!("is a probability: 0 to 1, not {probability}");
             return Err(Error::config("stochastic_depth_param.survival_prob", message));
         }
-        Ok(Box::new(StochasticDepth { probability, factor: 1.0 }))
-    }
-
-    fn apply(&self, device: Device, from: &Buffer, to: &Buffer) {
-        if self.factor == 0.0 {
-            // Not 0·x: a branch that is left out cannot spoil the sum with NaN.
-            elementwise::fill(device, 0.0, to);
-        } else if self.factor == 1.0 {
-            elementwise::copy(device, from, to);
-        } else {
-            elementwise::scale(device, self.factor, from, to);
-        }
+        Ok(Box::new(StochasticDepth { probability, factor: Buffer::from(vec![1.0]) }))
     }
 }
 
@@ -60,22 +49,31 @@ impl Layer for StochasticDepth {
         Ok(())
     }
 
-    fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
-        self.factor = self.probability;
+    fn prepare(&mut self, io: &mut Io<'_>) -> Result<()> {
+        let mut factor = [self.probability];
         if io.phase() == Phase::Train {
-            let mut draw = [0.0];
-            io.context.random.lock().fill_mask(&mut draw, f64::from(self.probability), 1.0);
-            self.factor = draw[0];
+            io.context.random.lock().fill_mask(&mut factor, f64::from(self.probability), 1.0);
         }
-        self.apply(io.device(), io.bottom(0).data(), io.top(0).data());
+        self.factor.host_mut().copy_from_slice(&factor);
+        self.factor.bring_to(io.device());
+        Ok(())
+    }
+
+    fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
+        // A branch that is left out is 0, not 0·x: it cannot spoil the sum with NaN.
+        elementwise::scale_by(io.device(), &self.factor, io.bottom(0).data(), io.top(0).data());
         Ok(())
     }
 
     fn backward(&mut self, io: &mut Io<'_>) -> Result<()> {
         if io.wants_bottom_gradient(0) {
-            self.apply(io.device(), io.top(0).diff(), io.bottom(0).diff());
+            elementwise::scale_by(io.device(), &self.factor, io.top(0).diff(), io.bottom(0).diff());
         }
         Ok(())
+    }
+
+    fn runs_on_device(&self) -> bool {
+        true
     }
 }
 

@@ -30,6 +30,7 @@ pub struct Upsample {
     table: Table,
     /// The height and width of x that the table is for.
     listed: [usize; 2],
+    has_mask: bool,
 }
 
 impl Upsample {
@@ -42,7 +43,7 @@ impl Upsample {
         if options.scale == Some(0) {
             return Err(Error::config("upsample_param.scale", "must be at least 1"));
         }
-        Ok(Box::new(Upsample { options, planes: (0, 0), table: Table::default(), listed: [0, 0] }))
+        Ok(Box::new(Upsample { options, planes: (0, 0), table: Table::default(), listed: [0, 0], has_mask: false }))
     }
 
     /// Height and width of the result for a mask.
@@ -125,7 +126,8 @@ fn check_with_mask(options: &UpsampleParameter) -> Result<()> {
 
 impl Layer for Upsample {
     fn setup(&mut self, setup: &mut Setup<'_>) -> Result<()> {
-        if setup.bottoms.len() == 2 { check_with_mask(&self.options) } else { check_without_mask(&self.options) }
+        self.has_mask = setup.bottoms.len() == 2;
+        if self.has_mask { check_with_mask(&self.options) } else { check_without_mask(&self.options) }
     }
 
     fn reshape(&mut self, io: &mut Io<'_>) -> Result<()> {
@@ -185,6 +187,10 @@ impl Layer for Upsample {
             false => movement::scatter(device, &self.table, dy, dx),
         }
         Ok(())
+    }
+
+    fn runs_on_device(&self) -> bool {
+        !self.has_mask
     }
 
     fn allows_forced_gradient(&self, bottom: usize) -> bool {

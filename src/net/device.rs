@@ -30,3 +30,30 @@ impl Net {
         self.context.device
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fs, path::Path};
+
+    use crate::{layers::layer_type, prototxt::parse_net};
+
+    #[test]
+    fn all_layers_of_the_models_run_on_a_gpu() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+        let mut left = BTreeSet::new();
+        let mut layers = 0;
+        for file in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            let name = file.display().to_string();
+            let net = parse_net(fs::read(&file).unwrap(), &name).unwrap().message;
+            for message in &net.layer {
+                layers += 1;
+                let layer = (layer_type(message.r#type()).unwrap().new)(message).unwrap();
+                // Data layers run on the host; their batches are copied.
+                if !layer.runs_on_device() && message.r#type() != "Data" {
+                    left.insert(message.r#type().to_string());
+                }
+            }
+        }
+        assert!(layers > 300 && left.is_empty(), "{layers} layers, on the CPU: {left:?}");
+    }
+}

@@ -81,6 +81,13 @@ impl Buffer {
         }
     }
 
+    /// Says that what runs there next writes the values, from now on the newest; also where a recorded pass does, which asks nobody.
+    pub fn will_be_written_on(&self, device: Device) {
+        if let Device::Cuda(card) = device {
+            self.device_mut(card);
+        }
+    }
+
     /// The range `start..start + len` of this buffer, sharing its memory.
     ///
     /// # Panics

@@ -32,6 +32,18 @@ pub fn scale(device: Device, factor: f32, x: &Buffer, y: &Buffer) {
     }
 }
 
+/// y = factor · x with the factor in memory, a single value; y = 0 for a factor of 0, whatever x.
+pub fn scale_by(device: Device, factor: &Buffer, x: &Buffer, y: &Buffer) {
+    match device {
+        Device::Cpu => match factor.host()[0] {
+            0.0 => cpu::fill(0.0, y),
+            1.0 => cpu::copy(x, y),
+            factor => cpu::map(x, y, move |x| factor * x),
+        },
+        Device::Cuda(card) => cuda::scale_by(card, factor, x, y),
+    }
+}
+
 /// y = y + factor · x.
 pub fn add_scaled(device: Device, factor: f32, x: &Buffer, y: &Buffer) {
     match device {

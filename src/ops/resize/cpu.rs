@@ -6,7 +6,7 @@ use super::{BadPlace, Bilinear};
 use crate::ops::softmax::class;
 
 pub(super) fn bilinear_forward(plan: &Bilinear, x: &[f32], y: &mut [f32]) {
-    let Bilinear { source, width, rows, columns } = plan;
+    let Bilinear { source, width, rows, columns, .. } = plan;
     if y.is_empty() {
         return;
     }
@@ -23,7 +23,7 @@ pub(super) fn bilinear_forward(plan: &Bilinear, x: &[f32], y: &mut [f32]) {
 }
 
 pub(super) fn bilinear_backward(plan: &Bilinear, dy: &[f32], dx: &mut [f32]) {
-    let Bilinear { source, width, rows, columns } = plan;
+    let Bilinear { source, width, rows, columns, .. } = plan;
     if dy.is_empty() {
         return dx.fill(0.0);
     }

@@ -1,6 +1,7 @@
 //! Planes of another size: bilinear resizing, and the inverse of MAX pooling.
 
 mod cpu;
+mod cuda;
 
 use crate::tensor::{Buffer, Device};
 
@@ -26,6 +27,8 @@ pub struct Bilinear {
     width: usize,
     rows: Vec<Mix>,
     columns: Vec<Mix>,
+    /// Rows and columns for cards.
+    lists: [cuda::Lists; 2],
 }
 
 /// A place of the result as a mixture of two neighbours of the source.
@@ -43,7 +46,8 @@ impl Bilinear {
     /// When a window is empty or does not lie in its axis.
     pub fn new(rows: Axis, columns: Axis) -> Self {
         let (source, width) = (rows.source * columns.source, columns.source);
-        Bilinear { source, width, rows: mixtures(rows), columns: mixtures(columns) }
+        let lists = [rows, columns].map(|axis| cuda::Lists::new(axis.source, &mixtures(axis)));
+        Bilinear { source, width, rows: mixtures(rows), columns: mixtures(columns), lists }
     }
 }
 
@@ -63,14 +67,16 @@ fn mixtures(axis: Axis) -> Vec<Mix> {
 /// y = x resized, plane by plane.
 pub fn bilinear_forward(device: Device, plan: &Bilinear, x: &Buffer, y: &Buffer) {
     match device {
-        Device::Cpu | Device::Cuda(_) => cpu::bilinear_forward(plan, &x.host(), &mut y.host_mut()),
+        Device::Cpu => cpu::bilinear_forward(plan, &x.host(), &mut y.host_mut()),
+        Device::Cuda(card) => cuda::bilinear_forward(card, plan, x, y),
     }
 }
 
 /// dx = the sum of dy by the weights with which each value of x went into y.
 pub fn bilinear_backward(device: Device, plan: &Bilinear, dy: &Buffer, dx: &Buffer) {
     match device {
-        Device::Cpu | Device::Cuda(_) => cpu::bilinear_backward(plan, &dy.host(), &mut dx.host_mut()),
+        Device::Cpu => cpu::bilinear_backward(plan, &dy.host(), &mut dx.host_mut()),
+        Device::Cuda(card) => cuda::bilinear_backward(card, plan, dy, dx),
     }
 }
 

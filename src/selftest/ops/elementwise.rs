@@ -10,6 +10,7 @@ pub static CHECKS: &[OpCheck] = &[
     OpCheck { name: "fill", run: fill },
     OpCheck { name: "copy", run: |trial| of_one(trial, |device, _, x, y| elementwise::copy(device, x, y)) },
     OpCheck { name: "scale", run: |trial| of_one(trial, elementwise::scale) },
+    OpCheck { name: "scale_by", run: |trial| of_one(trial, scale_by) },
     OpCheck { name: "add_scaled", run: |trial| of_one(trial, elementwise::add_scaled) },
     OpCheck { name: "add", run: |trial| of_two(trial, elementwise::add) },
     OpCheck { name: "subtract", run: |trial| of_two(trial, elementwise::subtract) },
@@ -32,6 +33,12 @@ fn fill(trial: &mut Trial) {
     let (count, card) = (trial.large(TIMED[0], TIMED[1]), trial.card());
     let y = Buffer::zeros(count);
     trial.time(4 * count as u64, 0, || elementwise::fill(card, 1.0, &y));
+}
+
+fn scale_by(device: Device, factor: f32, x: &Buffer, y: &Buffer) {
+    // Factors that count for themselves come up too.
+    let factor = if factor.abs() < 0.5 { 0.0 } else { factor };
+    elementwise::scale_by(device, &Buffer::from(vec![factor]), x, y);
 }
 
 fn of_one(trial: &mut Trial, op: fn(Device, f32, &Buffer, &Buffer)) {
@@ -75,7 +82,7 @@ fn of_two(trial: &mut Trial, op: fn(Device, &Buffer, &Buffer, &Buffer)) {
 
 fn add_all(trial: &mut Trial) {
     for _ in 0..trial.cases() {
-        let (count, terms) = (trial.batch(3_000), trial.whole(1, 4));
+        let (count, terms) = (trial.batch(3_000), trial.whole(1, 18));
         let terms: Vec<Buffer> = (0..terms).map(|_| trial.values(count)).collect();
         let terms: Vec<&Buffer> = terms.iter().collect();
         let [y, on_card] = trial.results(count);

@@ -17,6 +17,7 @@ mod prelu;
 mod rank;
 mod recurrent;
 mod reduction;
+mod resize;
 mod softmax;
 mod update;
 
@@ -43,4 +44,5 @@ pub static FAMILIES: &[(&str, &[OpCheck])] = &[
     ("mvn", mvn::CHECKS),
     ("normalize", normalize::CHECKS),
     ("recurrent", recurrent::CHECKS),
+    ("resize", resize::CHECKS),
 ];

@@ -5,7 +5,8 @@
 //!                                          ↑ data sources → transform → prefetch
 //! solver: learning rate + update rule + loop  → snapshots, log lines, metrics, reports  → command line
 //! range test: runs of a solver on throw-away weights; check: what would fail or surprise, before a run
-//! compare: what differs between two runs, nets or dumps
+//! compare: what differs between two runs, nets or dumps; selftest: a GPU against the CPU
+//! below all: tensor (memory on host and GPU), cuda (GPUs, their libraries, kernels), rng, error
 //! selftest: a GPU against the CPU, op by op and layer by layer
 //! ```
 //!

@@ -2,8 +2,7 @@
 
 use std::{
     cell::Cell,
-    collections::HashMap,
-    ffi::{CString, c_void},
+    ffi::c_void,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -15,30 +14,14 @@ use cudarc::driver::{result, sys};
 use super::{
     Argument, Grid, Math, Pointer, Source,
     blas::{Blas, Product},
-    cache, libraries,
+    failure::{describe, failed},
+    kernels::Kernels,
+    libraries,
     memory::Pool,
+    properties::{Properties, count, properties},
     staging::Staging,
 };
 use crate::error::{Error, Result};
-
-/// What a card is.
-#[derive(Debug, Clone)]
-pub struct Properties {
-    /// Its number, from 0.
-    pub ordinal: usize,
-    /// What its maker calls it.
-    pub name: String,
-    /// Its compute capability: 9.0 is 90.
-    pub capability: u32,
-    /// How many multiprocessors it has.
-    pub multiprocessors: usize,
-    /// Bytes of memory.
-    pub memory: usize,
-    /// The version of CUDA that the driver knows: 13.0 is 13000.
-    pub driver: i32,
-    /// Other facts, by name, as `rcaffe devices` prints them.
-    pub facts: Vec<(&'static str, i64)>,
-}
 
 /// What a card was asked to do since it was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -51,7 +34,7 @@ pub struct Counters {
     pub bytes_down: u64,
     /// How often memory was asked for.
     pub allocations: u64,
-    /// Bytes of memory held now.
+    /// Bytes of memory in use now.
     pub memory: u64,
 }
 
@@ -63,8 +46,7 @@ pub struct Card {
     stream: Handle<sys::CUstream>,
     pool: Mutex<Pool>,
     staging: Mutex<Hidden<Staging>>,
-    kernels: Mutex<HashMap<(&'static str, &'static str), Handle<sys::CUfunction>>>,
-    modules: Mutex<HashMap<&'static str, Handle<sys::CUmodule>>>,
+    kernels: Mutex<Kernels>,
     blas: Mutex<Option<Blas>>,
     math: Mutex<Math>,
     /// The first call that failed, and what it said.
@@ -146,7 +128,6 @@ impl Card {
             pool: Mutex::default(),
             staging: Mutex::new(Hidden(Staging::default())),
             kernels: Mutex::default(),
-            modules: Mutex::default(),
             blas: Mutex::default(),
             math: Mutex::default(),
             failure: Mutex::default(),
@@ -187,7 +168,7 @@ impl Card {
             bytes_up: self.bytes_up.load(Relaxed),
             bytes_down: self.bytes_down.load(Relaxed),
             allocations: pool.allocations,
-            memory: pool.held as u64,
+            memory: pool.used as u64,
         }
     }
 
@@ -212,7 +193,8 @@ impl Card {
             Ok(blocks) => blocks,
             Err(message) => return self.fail(kernel.to_string(), message),
         };
-        let function = match self.function(source, kernel) {
+        self.enter();
+        let function = match lock(&self.kernels).get(&self.properties, source, kernel) {
             Ok(function) => function,
             Err(error) => return self.fail_with(error),
         };
@@ -383,36 +365,6 @@ impl Card {
             }
         }
     }
-
-    fn function(&self, source: &Source, kernel: &'static str) -> Result<sys::CUfunction> {
-        let mut kernels = lock(&self.kernels);
-        if let Some(function) = kernels.get(&(source.name, kernel)) {
-            return Ok(function.0);
-        }
-        self.enter();
-        let module = self.module(source)?;
-        let name = CString::new(kernel).unwrap_or_default();
-        // SAFETY: the module is alive and never unloaded.
-        let function = unsafe { result::module::get_function(module, name) };
-        let function = function.map_err(|error| failed(&format!("kernel {kernel} of {}.cu", source.name), error))?;
-        kernels.insert((source.name, kernel), Handle(function));
-        Ok(function)
-    }
-
-    fn module(&self, source: &Source) -> Result<sys::CUmodule> {
-        let mut modules = lock(&self.modules);
-        if let Some(module) = modules.get(source.name) {
-            return Ok(module.0);
-        }
-        let mut image = cache::image(source, self.properties.capability, self.properties.driver)?;
-        // PTX is a C string.
-        image.push(0);
-        // SAFETY: the image is what the compiler made, whole and with a zero at its end.
-        let module = unsafe { result::module::load_data(image.as_ptr().cast()) };
-        let module = module.map_err(|error| failed(&format!("loading {}.cu", source.name), error))?;
-        modules.insert(source.name, Handle(module));
-        Ok(module)
-    }
 }
 
 impl PartialEq for Card {
@@ -423,86 +375,7 @@ impl PartialEq for Card {
 
 impl Eq for Card {}
 
-/// How many cards the driver finds.
-fn count() -> Result<usize> {
-    libraries::driver()?;
-    result::init().map_err(|error| failed("cuInit", error))?;
-    let count = result::device::get_count().map_err(|error| failed("cuDeviceGetCount", error))?;
-    match count {
-        0 => Err(Error::cuda("cuDeviceGetCount", "the driver finds no GPU; leave --gpu out to run on the CPU")),
-        count => Ok(count as usize),
-    }
-}
-
-fn properties(ordinal: usize) -> Result<Properties> {
-    use sys::CUdevice_attribute_enum as Attribute;
-    let device = result::device::get(ordinal as i32).map_err(|error| failed("cuDeviceGet", error))?;
-    // SAFETY: the device is one of the driver's, here and below.
-    let attribute = |attribute| unsafe { result::device::get_attribute(device, attribute) }.unwrap_or_default();
-    // SAFETY: as above.
-    let memory = unsafe { result::device::total_mem(device) }.map_err(|error| failed("cuDeviceTotalMem", error))?;
-    let mut driver = 0;
-    // SAFETY: a number to write to.
-    unsafe { sys::cuDriverGetVersion(&mut driver) };
-    let facts = [
-        ("Clock rate (kHz)", Attribute::CU_DEVICE_ATTRIBUTE_CLOCK_RATE),
-        ("Memory clock rate (kHz)", Attribute::CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE),
-        ("Memory bus width (bits)", Attribute::CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH),
-        ("L2 cache (bytes)", Attribute::CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE),
-        ("Shared memory per block (bytes)", Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK),
-        (
-            "Shared memory per multiprocessor (bytes)",
-            Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR,
-        ),
-        ("Registers per block", Attribute::CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_BLOCK),
-        ("Threads per block", Attribute::CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK),
-        ("Threads per multiprocessor", Attribute::CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR),
-        ("Warp size", Attribute::CU_DEVICE_ATTRIBUTE_WARP_SIZE),
-        ("PCI bus", Attribute::CU_DEVICE_ATTRIBUTE_PCI_BUS_ID),
-    ];
-    let [major, minor] = [
-        Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR,
-        Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR,
-    ]
-    .map(attribute);
-    Ok(Properties {
-        ordinal,
-        name: result::device::get_name(device).map_err(|error| failed("cuDeviceGetName", error))?,
-        capability: (10 * major + minor).max(0) as u32,
-        multiprocessors: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT).max(1) as usize,
-        memory,
-        driver,
-        facts: facts.map(|(name, fact)| (name, i64::from(attribute(fact)))).to_vec(),
-    })
-}
-
 fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What is behind the locks is whole between any two statements.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn failed(call: &str, error: result::DriverError) -> Error {
-    Error::cuda(call, describe(error))
-}
-
-/// The driver's words for an error, and what to do.
-fn describe(error: result::DriverError) -> String {
-    use sys::CUresult as Code;
-    let text =
-        |text: Result<&std::ffi::CStr, _>| text.map(|text| text.to_string_lossy().into_owned()).unwrap_or_default();
-    let advice = match error.0 {
-        Code::CUDA_ERROR_OUT_OF_MEMORY => "; a smaller batch takes less memory, `nvidia-smi` shows who else has it",
-        Code::CUDA_ERROR_NO_DEVICE => "; leave --gpu out to run on the CPU",
-        Code::CUDA_ERROR_SYSTEM_DRIVER_MISMATCH => "; the driver was updated: restart the machine",
-        Code::CUDA_ERROR_INVALID_IMAGE
-        | Code::CUDA_ERROR_NO_BINARY_FOR_GPU
-        | Code::CUDA_ERROR_UNSUPPORTED_PTX_VERSION => {
-            "; NVRTC is newer than the driver: update the driver, or let RCAFFE_CUDA_PATH name an older toolkit"
-        }
-        Code::CUDA_ERROR_ILLEGAL_ADDRESS | Code::CUDA_ERROR_LAUNCH_FAILED | Code::CUDA_ERROR_ASSERT => {
-            "; this is a mistake in rcaffe: please report it with the output of `rcaffe selftest --gpu 0`"
-        }
-        _ => "",
-    };
-    format!("{}: {}{advice}", text(error.error_name()), text(error.error_string()))
 }

@@ -47,8 +47,8 @@ impl Drop for Memory {
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     free: BTreeMap<usize, Vec<u64>>,
-    /// Bytes that the card gave and has not got back.
-    pub held: usize,
+    /// Bytes that are in use.
+    pub used: usize,
     /// How often the card was asked.
     pub allocations: u64,
 }
@@ -63,6 +63,7 @@ impl Pool {
             return Ok(0);
         }
         if let Some(address) = self.free.get_mut(&bytes).and_then(Vec::pop) {
+            self.used += bytes;
             return Ok(address);
         }
         self.allocations += 1;
@@ -72,26 +73,24 @@ impl Pool {
             // SAFETY: as above.
             unsafe { result::malloc_sync(bytes) }
         })?;
-        self.held += bytes;
+        self.used += bytes;
         Ok(address)
     }
 
     /// Takes memory back.
     pub fn put(&mut self, address: u64, bytes: usize) {
         if address != 0 {
+            self.used -= bytes;
             self.free.entry(bytes).or_default().push(address);
         }
     }
 
     /// Gives the card back what is free.
     pub fn clear(&mut self) {
-        for (bytes, addresses) in std::mem::take(&mut self.free) {
-            for address in addresses {
-                // SAFETY: the address came from the card, and nothing holds it any more; the call waits for what still runs.
-                if unsafe { result::free_sync(address) }.is_ok() {
-                    self.held -= bytes;
-                }
-            }
+        for address in std::mem::take(&mut self.free).into_values().flatten() {
+            // SAFETY: the address came from the card, and nothing holds it any more; the call waits for what still runs. Were it to fail, the
+            // memory would be lost until the program ends.
+            let _ = unsafe { result::free_sync(address) };
         }
     }
 }

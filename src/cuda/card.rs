@@ -18,6 +18,7 @@ use super::{
     kernels::Kernels,
     libraries,
     memory::Pool,
+    profile::Profile,
     properties::{Properties, count, properties},
     staging::Staging,
 };
@@ -49,6 +50,8 @@ pub struct Card {
     kernels: Mutex<Kernels>,
     blas: Mutex<Option<Blas>>,
     math: Mutex<Math>,
+    /// While launches are timed.
+    pub(super) profile: Mutex<Option<Profile>>,
     /// The first call that failed, and what it said.
     failure: Mutex<Option<(String, String)>>,
     has_failed: AtomicBool,
@@ -130,6 +133,7 @@ impl Card {
             kernels: Mutex::default(),
             blas: Mutex::default(),
             math: Mutex::default(),
+            profile: Mutex::default(),
             failure: Mutex::default(),
             has_failed: AtomicBool::new(false),
             is_capturing: AtomicBool::new(false),
@@ -201,8 +205,12 @@ impl Card {
         let mut places: Vec<*mut c_void> = arguments.iter().map(|argument| argument.place()).collect();
         self.launches.fetch_add(1, Relaxed);
         self.attempt(kernel, || {
-            // SAFETY: function and stream are alive, the arguments live until the call has copied them.
-            unsafe { result::launch_kernel(function, (x, y, z), (grid.threads, 1, 1), 0, self.stream.0, &mut places) }
+            self.timed(kernel, || {
+                // SAFETY: function and stream are alive, the arguments live until the call has copied them.
+                unsafe {
+                    result::launch_kernel(function, (x, y, z), (grid.threads, 1, 1), 0, self.stream.0, &mut places)
+                }
+            })
         });
     }
 
@@ -221,7 +229,14 @@ impl Card {
             }
         }
         self.launches.fetch_add(1, Relaxed);
-        if let Some(Err(error)) = blas.as_ref().map(|blas| blas.product(product, a, b, c)) {
+        let mut outcome = Ok(());
+        self.attempt("cuEventRecord", || {
+            self.timed("cuBLAS", || {
+                outcome = blas.as_ref().map_or(Ok(()), |blas| blas.product(product, a, b, c));
+                Ok(())
+            })
+        });
+        if let Err(error) = outcome {
             self.fail("cublasSgemm".into(), format!("{:?}", error.0));
         }
     }
@@ -375,7 +390,7 @@ impl PartialEq for Card {
 
 impl Eq for Card {}
 
-fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What is behind the locks is whole between any two statements.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -17,6 +17,7 @@ mod kernels;
 mod launch;
 mod libraries;
 mod memory;
+mod profile;
 mod properties;
 mod staging;
 
@@ -26,4 +27,5 @@ pub use compile::{Compiled, PRELUDE, Source, compile, compiler};
 pub use graph::Graph;
 pub use launch::{Argument, Grid, Pointer};
 pub use memory::Memory;
+pub use profile::KernelTime;
 pub use properties::Properties;

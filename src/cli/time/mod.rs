@@ -80,14 +80,17 @@ pub fn run(args: &Args) -> Result<()> {
     info!("{}", tool::timing(count));
     let mut passes = Passes::new(net.layer_names().count());
     for number in 1..=count {
-        passes.measure(&mut subject, number)?;
+        passes.measure_and_print(&mut subject, number)?;
     }
     passes.print_means(subject.net());
     info!("{}", tool::benchmark_ends());
     memory::print(subject.net());
     table::print(subject.net(), &passes)?;
     match subject.net().device().card() {
-        Some(card) => whole::print(&mut subject, card, count),
+        Some(card) => {
+            whole::print_kernels(&mut subject, card, count)?;
+            whole::print(&mut subject, card, count)
+        }
         None => Ok(()),
     }
 }

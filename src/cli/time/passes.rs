@@ -51,7 +51,20 @@ impl Passes {
     ///
     /// # Errors
     /// When a layer fails.
-    pub fn measure(&mut self, subject: &mut Subject, number: usize) -> Result<()> {
+    pub fn measure_and_print(&mut self, subject: &mut Subject, number: usize) -> Result<()> {
+        let [both, update] = self.measure(subject)?;
+        info!("{}", tool::timed_iteration(number, milliseconds(both) as f32));
+        if matches!(subject, Subject::Solver(_)) {
+            info!("Iteration: {number} update time: {:.6} ms.", milliseconds(update));
+        }
+        Ok(())
+    }
+
+    /// Runs and times one iteration, layer by layer. Returns the time of all layers and of the update.
+    ///
+    /// # Errors
+    /// When a layer fails.
+    pub fn measure(&mut self, subject: &mut Subject) -> Result<[Duration; 2]> {
         let mut update = Duration::ZERO;
         if let Subject::Solver(solver) = subject {
             let start = Instant::now();
@@ -60,16 +73,14 @@ impl Passes {
         }
         let both = self.measure_net(subject.net())?;
         self.both.push(both);
-        info!("{}", tool::timed_iteration(number, milliseconds(both) as f32));
         if let Subject::Solver(solver) = subject {
             let start = Instant::now();
             solver.update()?;
             solver.net().device().synchronize();
             update += start.elapsed();
             self.update.push(update);
-            info!("Iteration: {number} update time: {:.6} ms.", milliseconds(update));
         }
-        Ok(())
+        Ok([both, update])
     }
 
     fn measure_net(&mut self, net: &mut Net) -> Result<Duration> {

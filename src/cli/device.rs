@@ -79,7 +79,12 @@ fn by_solver(solver: &SolverParameter) -> Option<&'static Card> {
         } else {
             "solver_mode is not given, which means GPU"
         };
-        warn!("{asks}, but {error}: running on the CPU");
+        // What is missing is enough here: `rcaffe devices` says the rest.
+        let why = match error {
+            Error::Cuda { call, .. } => call.clone(),
+            other => other.to_string(),
+        };
+        warn!("{asks}, but {why}: running on the CPU (`solver_mode: CPU` asks for that, `rcaffe devices` says more)");
     }
     card.ok()
 }

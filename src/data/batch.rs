@@ -1,7 +1,8 @@
 //! Batches: images of one shape, transformed, with their labels.
 
 use super::{
-    Position, Source,
+    Planes, Position, Source, Values,
+    on_card::{Raw, Sent},
     picture::Decoder,
     record::{fault, in_source},
     transform::Transform,
@@ -16,10 +17,12 @@ use crate::{
 pub struct Batch {
     /// N, C, H and W.
     pub shape: [usize; 4],
-    /// The images, N×C×H×W.
+    /// The images, N×C×H×W; not filled where a card is to make them.
     pub images: Vec<f32>,
     /// The labels, N.
     pub labels: Vec<f32>,
+    /// What a card makes the images of.
+    pub raw: Raw,
     /// How often the source began anew in this batch.
     pub restarts: usize,
     /// Where the loader stood behind this batch.
@@ -33,6 +36,13 @@ pub trait Load: Send {
     /// # Errors
     /// When they cannot be read.
     fn load(&mut self, batch: &mut Batch) -> Result<()>;
+
+    /// From now on batches are for a card, which has so many bytes of room for records; tells how images are transformed there. `None`
+    /// where the host must make them.
+    fn for_card(&mut self, room: usize) -> Option<&Transform> {
+        let _ = room;
+        None
+    }
 
     /// Says where it stands.
     fn save(&self, state: &mut LayerState);
@@ -62,6 +72,8 @@ pub struct Loader {
     transform: Transform,
     size: usize,
     name: String,
+    /// What a card has; `None` where the host makes the images.
+    sent: Option<Sent>,
 }
 
 impl Loader {
@@ -69,7 +81,7 @@ impl Loader {
     pub fn new(mut source: Box<dyn Source>, decoder: Decoder, transform: Transform, size: usize) -> Self {
         source.rewind();
         let name = source.name().to_owned();
-        Loader { source, decoder, transform, size, name }
+        Loader { source, decoder, transform, size, name, sent: None }
     }
 
     /// The shape of the first batch.
@@ -90,6 +102,50 @@ impl Loader {
     pub fn seed_from(&mut self, engine: &crate::rng::SharedRandom) {
         self.transform.seed_from(engine);
     }
+
+    /// Fills a batch for a card; says whether it could: not where records are no bytes, have different shapes or cannot be read. Then
+    /// nothing has happened, and the host makes this batch and all that follow.
+    fn load_raw(&mut self, batch: &mut Batch) -> bool {
+        let Some(sent) = &mut self.sent else { return false };
+        let (position, stream) = (self.source.position(), self.transform.stream());
+        // Shuffled records have no places of their own.
+        let count = self.source.known_count().filter(|_| position.shuffle_seed.is_none());
+        let Loader { source, decoder, transform, size, .. } = self;
+        let mut next = || -> Option<()> {
+            for item in 0..*size {
+                // Behind the last record comes the first.
+                let place = count.map_or(0, |count| source.position().place % count.max(1));
+                let record = source.next().ok()?;
+                let label = record.label as f32;
+                let slot = if sent.has(place) {
+                    place
+                } else {
+                    let Planes { shape, values: Values::Bytes(bytes) } = decoder.decode(record.image).ok()? else {
+                        return None;
+                    };
+                    let slot = sent.slot(shape, count, [place, item])?;
+                    batch.raw.send(slot, bytes);
+                    slot
+                };
+                let shape = sent.shape?;
+                let [channels, height, width] = transform.shape(shape).ok()?;
+                batch.shape = [*size, channels, height, width];
+                batch.raw.cut(slot, transform.cut(shape), label);
+                batch.labels[item] = label;
+            }
+            Some(())
+        };
+        if next().is_none() {
+            self.sent = None;
+            self.transform.set_stream(stream);
+            // A source that cannot go back says so with its next record.
+            let _ = self.source.seek(position);
+            return false;
+        }
+        batch.raw.shape = sent.shape.unwrap_or_default();
+        batch.raw.slots = sent.kept.as_ref().map_or(self.size, Vec::len);
+        true
+    }
 }
 
 impl Load for Loader {
@@ -98,9 +154,15 @@ impl Load for Loader {
     /// # Errors
     /// When a record cannot be used, or differs in shape from the first; the message names source and key.
     fn load(&mut self, batch: &mut Batch) -> Result<()> {
-        let Loader { source, decoder, transform, size, name } = self;
-        let rounds = source.rounds();
-        batch.labels.resize(*size, 0.0);
+        let rounds = self.source.rounds();
+        batch.labels.resize(self.size, 0.0);
+        batch.raw.clear();
+        if self.load_raw(batch) {
+            batch.restarts = self.source.rounds() - rounds;
+            return Ok(());
+        }
+        batch.raw.clear();
+        let Loader { source, decoder, transform, size, name, .. } = self;
         for item in 0..*size {
             let record = source.next()?;
             let fault = |message: String| in_source(fault(record.key, &message), name);
@@ -123,6 +185,11 @@ impl Load for Loader {
         Ok(())
     }
 
+    fn for_card(&mut self, room: usize) -> Option<&Transform> {
+        self.sent = Some(Sent { room, ..Sent::default() });
+        Some(&self.transform)
+    }
+
     fn save(&self, state: &mut LayerState) {
         let Position { place, rounds, shuffle_seed } = self.source.position();
         if state.source.as_deref() != Some(&self.name) {
@@ -140,6 +207,8 @@ impl Load for Loader {
             Position { place: number(state.place()), rounds: number(state.rounds()), shuffle_seed: state.shuffle_seed };
         self.source.seek(position)?;
         self.transform.set_stream(random);
+        // Batches that were on their way are lost, and what they would have sent.
+        self.sent.iter_mut().for_each(Sent::forget);
         Ok(())
     }
 }

@@ -140,6 +140,10 @@ impl Source for ImageList {
         Ok(self.lines.len())
     }
 
+    fn known_count(&self) -> Option<usize> {
+        self.count().ok()
+    }
+
     fn position(&self) -> Position {
         let shuffle_seed = self.shuffle.as_ref().map(|shuffle| shuffle.seed);
         Position { place: self.place, rounds: self.rounds, shuffle_seed }

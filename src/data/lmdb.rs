@@ -84,6 +84,10 @@ impl Source for Cursor {
         Ok(count as usize)
     }
 
+    fn known_count(&self) -> Option<usize> {
+        self.count().ok()
+    }
+
     fn position(&self) -> Position {
         Position { place: self.place, rounds: self.rounds, shuffle_seed: None }
     }

@@ -13,6 +13,7 @@ mod jpeg;
 pub mod leveldb;
 pub mod lmdb;
 pub mod npz;
+pub mod on_card;
 pub mod paths;
 pub mod picture;
 pub mod prefetch;

@@ -57,6 +57,11 @@ pub trait Source: Send {
     /// When the source cannot be read.
     fn count(&self) -> Result<usize>;
 
+    /// The number of records, if it is known without reading them.
+    fn known_count(&self) -> Option<usize> {
+        None
+    }
+
     /// Where the source stands.
     fn position(&self) -> Position;
 

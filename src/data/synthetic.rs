@@ -68,6 +68,10 @@ impl Source for Shapes {
         Ok(self.count)
     }
 
+    fn known_count(&self) -> Option<usize> {
+        self.count().ok()
+    }
+
     fn position(&self) -> Position {
         Position { place: self.place, rounds: self.rounds, shuffle_seed: None }
     }

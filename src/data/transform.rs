@@ -117,6 +117,11 @@ impl Transform {
         Random::from_state(state).ok_or_else(|| Error::data("random stream", "the numbers are not its state"))
     }
 
+    /// The random stream as it is.
+    pub fn stream(&self) -> Random {
+        self.random.clone()
+    }
+
     /// Goes on with this random stream.
     pub fn set_stream(&mut self, random: Random) {
         self.random = random;
@@ -151,8 +156,12 @@ impl Transform {
 
     /// Transforms an image into `out`, which has as many values as [`shape`](Transform::shape) says.
     pub fn apply(&mut self, image: &Planes<'_>, out: &mut [f32]) {
-        let mirrored = self.mirror && self.draw(2) == 1;
-        let window = self.window(image.shape);
+        let Cut { top, left, mirrored } = self.cut(image.shape);
+        let [_, height, width] = image.shape;
+        let window = match self.crop {
+            0 => Window { top, left, height, width },
+            crop => Window { top, left, height: crop, width: crop },
+        };
         match &image.values {
             Values::Bytes(values) => self.fill(image.shape, window, mirrored, values, out),
             Values::Floats(values) => self.fill(image.shape, window, mirrored, values, out),
@@ -163,14 +172,25 @@ impl Transform {
         self.random.next_u32() as usize % below
     }
 
-    fn window(&mut self, [_, height, width]: [usize; 3]) -> Window {
-        let crop = self.crop;
+    /// How the next image, of this shape, is cut: draws the random numbers.
+    pub fn cut(&mut self, [_, height, width]: [usize; 3]) -> Cut {
+        let (mirrored, crop) = (self.mirror && self.draw(2) == 1, self.crop);
         let (top, left) = match (crop, self.phase) {
-            (0, _) => return Window { top: 0, left: 0, height, width },
+            (0, _) => (0, 0),
             (_, Phase::Train) => (self.draw(height - crop + 1), self.draw(width - crop + 1)),
             (_, Phase::Test) => ((height - crop) / 2, (width - crop) / 2),
         };
-        Window { top, left, height: crop, width: crop }
+        Cut { top, left, mirrored }
+    }
+
+    /// What is subtracted.
+    pub fn mean(&self) -> &Mean {
+        &self.mean
+    }
+
+    /// The factor, applied last.
+    pub fn scale(&self) -> f32 {
+        self.scale
     }
 
     fn fill<T: Copy + Into<f32>>(
@@ -214,6 +234,17 @@ impl Transform {
             }
         }
     }
+}
+
+/// How an image is cut out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    /// The first row.
+    pub top: usize,
+    /// The first column.
+    pub left: usize,
+    /// Whether it is flipped left to right.
+    pub mirrored: bool,
 }
 
 /// The part of an image that is kept.

@@ -14,6 +14,7 @@ use super::Io;
 use crate::{
     data::{
         batch::{Batch, Load},
+        on_card::Area,
         prefetch::Prefetch,
     },
     error::{Error, Result},
@@ -37,7 +38,12 @@ pub struct Batches {
     shape: [usize; 4],
     /// Where the loader stood behind the batch that was used last: it is ahead of that.
     state: LayerState,
+    /// Where a card makes batches; asked for once.
+    area: Option<Option<Area>>,
 }
+
+/// The part of a card's memory that the records of one layer may take.
+const PART: usize = 4;
 
 /// How many batches the option asks for.
 ///
@@ -72,7 +78,7 @@ impl Batches {
         loader.save(&mut state);
         let loader = Arc::new(Mutex::new(loader));
         let prefetch = prefetch(&loader, count)?;
-        Ok(Batches { loader, prefetch, count, shape, state })
+        Ok(Batches { loader, prefetch, count, shape, state, area: None })
     }
 
     /// Where the loader stood behind the batch that was used last.
@@ -111,12 +117,20 @@ impl Batches {
     ///
     /// # Errors
     /// When it could not be loaded.
-    pub fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
-        let Batches { prefetch, state, .. } = self;
+    pub fn load(&mut self, io: &mut Io<'_>) -> Result<()> {
+        if let (Some(card), None) = (io.device().card(), &self.area) {
+            let room = card.properties().memory / PART;
+            self.area = Some(lock(&self.loader).for_card(room).map(|transform| Area::new(card, transform)));
+        }
+        let Batches { prefetch, state, area, .. } = self;
         prefetch.next(|batch| {
             (0..batch.restarts).for_each(|_| info!("Restarting data prefetching from start."));
             std::mem::swap(state, &mut batch.state);
             set_shapes(io, batch.shape)?;
+            if let (true, Some(Some(area))) = (batch.raw.is_used(), area) {
+                area.fill(batch, io.top(0).data(), (io.tops.len() > 1).then(|| io.top(1).data()));
+                return Ok(());
+            }
             io.top(0).data().host_mut().copy_from_slice(&batch.images);
             if io.tops.len() > 1 {
                 io.top(1).data().host_mut().copy_from_slice(&batch.labels);

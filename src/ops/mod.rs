@@ -5,6 +5,7 @@ pub mod batch_norm;
 pub mod boxes;
 pub mod broadcast;
 pub mod conv;
+pub mod cut;
 mod disjoint;
 pub mod elementwise;
 pub mod eltwise;

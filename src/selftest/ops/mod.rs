@@ -4,6 +4,7 @@ mod activation;
 mod batch_norm;
 mod broadcast;
 mod conv;
+mod cut;
 mod elementwise;
 mod eltwise;
 mod gemm;
@@ -29,6 +30,7 @@ pub static FAMILIES: &[(&str, &[OpCheck])] = &[
     ("gemm", gemm::CHECKS),
     ("update", update::CHECKS),
     ("conv", conv::CHECKS),
+    ("cut", cut::CHECKS),
     ("pool", pool::CHECKS),
     ("lrn", lrn::CHECKS),
     ("activation", activation::CHECKS),

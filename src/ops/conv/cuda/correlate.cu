@@ -6,11 +6,9 @@
 typedef struct {
     /* Columns: positions of all images; of one image; of one row. */
     u32 columns, column_plane, column_width;
-    /* Where column (0, 0) reads for a tap at distance 0, and how far neighbours are apart. */
-    i32 first_y, first_x;
-    u32 step_y, step_x;
-    /* The source: extents, values of a channel, of a group of channels, of an image. */
-    u32 height, width, plane, source_group, source_image;
+    Reading reading;
+    /* The source: values of a channel, of a group of channels, of an image. */
+    u32 plane, source_group, source_image;
     /* The result: where column (0, 0) is written, distances, values of a row, a channel, an image. */
     u32 result_first, result_step_y, result_step_x, result_plane, result_image;
     /* Rows of a group, and with those that fill the last tile; values of a group's weights; steps of DEPTH. */
@@ -35,17 +33,13 @@ KERNEL __launch_bounds__(256, 2) correlate(float *__restrict__ result, const flo
     u32 thread = threadIdx.x, line = thread / COLUMNS, column = blockIdx.x / row_tiles * COLUMNS + thread % COLUMNS;
     Seat place = seat();
 
-    /* The column that this thread loads. One that does not exist has 0 as `low` and `high`: no tap is inside. */
-    u32 low = 0, high = 0;
-    i32 base = 0;
-    u32 written = ELSEWHERE;
+    /* The column that this thread loads. */
+    u32 read = 0, base = 0, written = ELSEWHERE;
     if (column < sizes.columns) {
         u32 image = column / sizes.column_plane, position = column % sizes.column_plane;
         u32 row = position / sizes.column_width, across = position % sizes.column_width;
-        i32 y = sizes.first_y + (i32)(row * sizes.step_y), x = sizes.first_x + (i32)(across * sizes.step_x);
-        low = low_of(y, x);
-        high = high_of(y, x, sizes.height, sizes.width);
-        base = (i32)(image * sizes.source_image + blockIdx.y * sizes.source_group) + y * (i32)sizes.width + x;
+        read = place_of(sizes.reading, row, across);
+        base = image * sizes.source_image + blockIdx.y * sizes.source_group + offset_of(sizes.reading, row, across);
         written = image * sizes.result_image + sizes.result_first + row * sizes.result_step_y + across * sizes.result_step_x;
     }
     if (line == 0) places[thread] = written;
@@ -74,13 +68,13 @@ KERNEL __launch_bounds__(256, 2) correlate(float *__restrict__ result, const flo
                 u32 first = load * LINES;
 #if RUN == 8
                 if (first % 8 == 0) {
-                    start = (u32)base + entry[first / 8 * 2] + line * sizes.plane;
-                    inside = is_inside(low, high, entry[first / 8 * 2 + 1]);
+                    start = base + entry[first / 8 * 2] + line * sizes.plane;
+                    inside = is_inside(read, entry[first / 8 * 2 + 1], sizes.reading.last);
                 }
                 next_right[load] = inside ? source[start + first % 8 * sizes.plane] : 0.0f;
 #else
-                start = (u32)base + entry[(first + line) * 2];
-                inside = is_inside(low, high, entry[(first + line) * 2 + 1]);
+                start = base + entry[(first + line) * 2];
+                inside = is_inside(read, entry[(first + line) * 2 + 1], sizes.reading.last);
                 next_right[load] = inside ? source[start] : 0.0f;
 #endif
             }

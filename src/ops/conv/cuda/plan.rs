@@ -116,6 +116,32 @@ fn backward_lines(axis: &Axis) -> Vec<Line> {
     remainders.map(line).filter(|line| line.columns > 0).collect()
 }
 
+/// Which positions columns read; see `product.cu`.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+struct Reading {
+    offset: u32,
+    place: u32,
+    row_offset: u32,
+    row_place: u32,
+    step: u32,
+    last: u32,
+}
+
+impl Reading {
+    fn new(down: &Line, across: &Line) -> Self {
+        let width = across.source;
+        Reading {
+            offset: (down.first * width as isize + across.first) as u32,
+            place: (((down.first + 0x8000) << 16) + across.first + 0x8000) as u32,
+            row_offset: (down.step * width) as u32,
+            row_place: (down.step << 16) as u32,
+            step: across.step as u32,
+            last: ((down.source << 16) + width - 1) as u32,
+        }
+    }
+}
+
 /// What `correlate.cu` is told.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
@@ -123,12 +149,7 @@ pub(super) struct Correlation {
     columns: u32,
     column_plane: u32,
     column_width: u32,
-    first_y: i32,
-    first_x: i32,
-    step_y: u32,
-    step_x: u32,
-    height: u32,
-    width: u32,
+    reading: Reading,
     plane: u32,
     source_group: u32,
     source_image: u32,
@@ -279,12 +300,7 @@ fn correlation(geometry: &Geometry, sizes: &Sizes, [down, across]: &[Line; 2], s
         columns: (geometry.images * down.columns * across.columns) as u32,
         column_plane: (down.columns * across.columns) as u32,
         column_width: across.columns as u32,
-        first_y: down.first as i32,
-        first_x: across.first as i32,
-        step_y: down.step as u32,
-        step_x: across.step as u32,
-        height: down.source as u32,
-        width: across.source as u32,
+        reading: Reading::new(down, across),
         plane: plane as u32,
         source_group: (sizes.channels * plane) as u32,
         source_image: (geometry.groups * sizes.channels * plane) as u32,
@@ -308,18 +324,15 @@ pub(super) struct Weighing {
     part: u32,
     plane: Division,
     row: Division,
-    first_y: i32,
-    first_x: i32,
-    step_y: u32,
-    step_x: u32,
-    height: u32,
-    width: u32,
+    reading: Reading,
+    source_plane: u32,
     source_group: u32,
     source_image: u32,
     top_plane: u32,
     top_image: u32,
     rows: u32,
     taps: u32,
+    kernel: u32,
     row_tiles: u32,
     groups: u32,
 }
@@ -336,7 +349,7 @@ pub(super) struct WeightGradient {
     pub blocks: [usize; 3],
     /// All weights.
     pub count: usize,
-    /// Two numbers for each weight of a row, as in [`Pass::places`].
+    /// Three numbers for each weight of a row, or for each run of channels: those of [`Pass::places`], and the weight.
     pub places: Synced<u32>,
 }
 
@@ -350,32 +363,36 @@ impl WeightGradient {
         let columns = images * plane;
         let (tile, part) = tiles::fastest_parts(tiles, [groups, rows, taps, columns]);
         let [row_tiles, tap_tiles] = tile.count(rows, taps);
-        let (mut weights, mut places) = (Vec::new(), Vec::new());
-        let sizes = Sizes { channels, rows, channel_step: 0, row_step: 0 };
-        list(&sizes, &lines, 1, &mut weights, &mut places);
+        let run = if channels.is_multiple_of(tile.run()) { tile.run() } else { 1 };
+        let (mut weights, mut pairs) = (Vec::new(), Vec::new());
+        let sizes = Sizes { channels, rows, channel_step: geometry.taps(), row_step: 0 };
+        list(&sizes, &lines, run, &mut weights, &mut pairs);
+        let places: Vec<u32> = pairs
+            .chunks(2)
+            .zip(weights.iter().step_by(run))
+            .flat_map(|(pair, weight)| [pair[0], pair[1], *weight])
+            .collect();
         let sizes = Weighing {
             columns: columns as u32,
             part: part as u32,
             plane: Division::new(plane),
             row: Division::new(lines[1].columns),
-            first_y: lines[0].first as i32,
-            first_x: lines[1].first as i32,
-            step_y: lines[0].step as u32,
-            step_x: lines[1].step as u32,
-            height: lines[0].source as u32,
-            width: lines[1].source as u32,
+            reading: Reading::new(&lines[0], &lines[1]),
+            source_plane: source as u32,
             source_group: (channels * source) as u32,
             source_image: (geometry.channels * source) as u32,
             top_plane: plane as u32,
             top_image: (geometry.outputs * plane) as u32,
             rows: rows as u32,
             taps: taps as u32,
+            kernel: geometry.taps() as u32,
             row_tiles: row_tiles as u32,
             groups: groups as u32,
         };
         let blocks = [row_tiles * tap_tiles, columns.div_ceil(part), groups];
         let count = geometry.outputs * taps;
-        WeightGradient { kernels: &tile.weigh, sizes, blocks, count, places: Synced::from(places) }
+        let kernels = if run == 1 { &tile.weigh } else { &tile.weigh_runs };
+        WeightGradient { kernels, sizes, blocks, count, places: Synced::from(places) }
     }
 }
 

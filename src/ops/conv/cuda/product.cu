@@ -5,8 +5,6 @@
  * Each thread sums TALL×WIDE results in registers. Both sides of a step lie in shared memory, summand by summand, while those of the
  * next step are on their way. In the end the groups' sums are added in their order. */
 
-typedef int i32;
-
 #define DEPTH (8 * GROUPS)
 #define ACROSS (COLUMNS / WIDE)
 #define DOWN (ROWS / TALL)
@@ -33,18 +31,30 @@ DEVICE Seat seat(void) {
     return seat;
 }
 
-/* Whether a tap reads inside the source. Rows stand in the upper half of a number, columns in the lower: `low` is the position a column
- * reads plus 0x8000 in both halves, `high` the distance to the last position plus 0x8000; positions are below 0x4000. */
-DEVICE bool is_inside(u32 low, u32 high, u32 tap) {
-    return ((low + tap) & (high - tap) & 0x80008000u) == 0x80008000u;
+/* Which position of the source a column reads, for a tap at distance 0: its offset, and its place, which has the row in the upper half of
+ * a number and the column in the lower, both plus 0x8000; positions are below 0x4000. */
+typedef struct {
+    /* Of column (0, 0). */
+    u32 offset, place;
+    /* From row to row of columns, and from column to column, where both are the same. */
+    u32 row_offset, row_place, step;
+    /* height << 16, and width - 1. */
+    u32 last;
+} Reading;
+
+DEVICE u32 place_of(Reading reading, u32 row, u32 column) {
+    return reading.place + row * reading.row_place + column * reading.step;
 }
 
-DEVICE u32 low_of(i32 y, i32 x) {
-    return ((u32)(y + 0x8000) << 16) + (u32)(x + 0x8000);
+DEVICE u32 offset_of(Reading reading, u32 row, u32 column) {
+    return reading.offset + row * reading.row_offset + column * reading.step;
 }
 
-DEVICE u32 high_of(i32 y, i32 x, u32 height, u32 width) {
-    return ((u32)(0x7fff + (i32)height - y) << 16) + (u32)(0x7fff + (i32)width - x);
+/* Whether a tap reads inside the source: in both halves neither the position nor its distance to the last one is negative. A place of 0,
+ * that of columns which do not exist, is outside whatever the tap. */
+DEVICE bool is_inside(u32 place, u32 tap, u32 last) {
+    u32 read = place + tap;
+    return (read & (last - read) & 0x80008000u) == 0x80008000u;
 }
 
 /* Adds the products of one step; `left` and `right` have `left_pitch` and `right_pitch` blocks of four for each summand. */

@@ -29,8 +29,10 @@ pub(super) struct Tile {
     pub each: Source,
     /// The correlation whose table has an entry for eight channels.
     pub eights: Source,
-    /// The gradient of weights.
+    /// The gradient of weights whose table has an entry for every weight.
     pub weigh: Source,
+    /// The same with an entry for [`run`](Tile::run) channels.
+    pub weigh_runs: Source,
 }
 
 impl std::fmt::Debug for Tile {
@@ -83,8 +85,19 @@ macro_rules! tile {
                 ),
             },
             weigh: Source {
-                name: concat!("weigh_", $rows, "x", $columns),
+                name: concat!("weigh_", $rows, "x", $columns, "_each"),
                 text: concat!(
+                    "#define RUNS 0\n",
+                    include_str!("division.cu"),
+                    defines!($rows, $columns, $tall, $wide, $groups),
+                    include_str!("product.cu"),
+                    include_str!("weights.cu")
+                ),
+            },
+            weigh_runs: Source {
+                name: concat!("weigh_", $rows, "x", $columns, "_runs"),
+                text: concat!(
+                    "#define RUNS 1\n",
                     include_str!("division.cu"),
                     defines!($rows, $columns, $tall, $wide, $groups),
                     include_str!("product.cu"),
@@ -111,6 +124,11 @@ pub(super) static AROUND: Source =
     Source { name: "conv", text: concat!(include_str!("division.cu"), include_str!("conv.cu")) };
 
 impl Tile {
+    /// Channels that a thread loads for the gradient of weights.
+    pub fn run(&self) -> usize {
+        self.columns * self.depth / 256
+    }
+
     /// The tiles that cover so many rows, and columns.
     pub fn count(&self, rows: usize, columns: usize) -> [usize; 2] {
         [rows.div_ceil(self.rows), columns.div_ceil(self.columns)]

@@ -24,7 +24,7 @@ pub fn run(case: &Case, device: Device) -> Outcome {
         Ok([on_cpu, on_card]) => {
             for ((name, expected), (_, actual)) in on_cpu.iter().zip(&on_card) {
                 outcome.comparisons += 1;
-                let difference = golden::difference(case.is_exact(), Some(actual), expected);
+                let difference = golden::difference(case.is_exact(device), Some(actual), expected);
                 outcome.failures.extend(difference.map(|difference| format!("{name} {difference}")));
             }
         }

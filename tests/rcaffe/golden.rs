@@ -9,6 +9,7 @@ use ndarray::ArrayD;
 use rcaffe::{
     data::npz,
     selftest::golden::{Case, cases, difference},
+    tensor::Device,
 };
 use tempfile::TempDir;
 
@@ -62,7 +63,7 @@ fn values_and_gradients_are_those_of_caffe() {
             Err(error) => failures.push(format!("{name}: {}", error.trim())),
             Ok(actual) => {
                 for (array, expected) in &expected {
-                    let difference = difference(case.is_exact(), actual.get(array), expected);
+                    let difference = difference(case.is_exact(Device::Cpu), actual.get(array), expected);
                     failures.extend(difference.map(|difference| format!("{name}: {array} {difference}")));
                 }
             }

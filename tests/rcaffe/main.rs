@@ -10,6 +10,7 @@ mod errors;
 mod files;
 mod fuzz;
 mod golden;
+mod gpu;
 mod interruption;
 mod metrics;
 mod pictures;

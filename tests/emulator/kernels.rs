@@ -105,8 +105,6 @@ unsafe fn load(bytes: &[u8]) -> Option<*mut c_void> {
     // It stays open: the loader knows a library by its path, and another file must not get this one's number.
     std::mem::forget(file_of_rust);
     let library = libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL);
-    // Two libraries may not have one name: the file stays open, so that its number is not given again.
-    std::mem::forget(file_of_rust);
     if library.is_null() {
         note(&CStr::from_ptr(libc::dlerror()).to_string_lossy());
         return None;

@@ -7,6 +7,9 @@ use libc::{MAP_ANONYMOUS, MAP_FAILED, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE, PRO
 /// Freed ranges that stay out of use, so that late accesses are faults.
 const QUARANTINE: usize = 256;
 
+/// How far from a range an address is told by it.
+const NEAR: usize = 1 << 20;
+
 /// Ranges by their first address.
 pub struct Memory {
     ranges: BTreeMap<usize, Range>,
@@ -95,19 +98,20 @@ impl Memory {
     pub fn describe(&self, address: usize) -> String {
         let before = self.ranges.range(..=address).next_back();
         let behind = self.ranges.range(address..).next();
-        let near = 1 << 20;
         if self.freed.iter().any(|old| (old.start..old.start + old.bytes).contains(&address)) {
             return "in memory that was freed".into();
         }
-        match (before, behind) {
-            (Some((&start, range)), _) if address < start + range.bytes => {
+        let behind_end = before.map(|(&start, range)| (address.saturating_sub(start + range.bytes), start, range));
+        let before_start = behind.map(|(&start, range)| (start - address, start, range));
+        match (behind_end, before_start) {
+            (Some((_, start, range)), _) if address < start + range.bytes => {
                 format!("in the {} bytes at {start:#x}", range.bytes)
             }
-            (Some((&start, range)), _) if address - (start + range.bytes) < near => {
-                format!("{} bytes behind the end of {} bytes at {start:#x}", address - start - range.bytes, range.bytes)
+            (Some((off, start, range)), other) if off < NEAR && other.is_none_or(|(further, ..)| off <= further) => {
+                format!("{off} bytes behind the end of {} bytes at {start:#x}", range.bytes)
             }
-            (_, Some((&start, range))) if start - address < near => {
-                format!("{} bytes before {} bytes at {start:#x}", start - address, range.bytes)
+            (_, Some((off, start, range))) if off < NEAR => {
+                format!("{off} bytes before {} bytes at {start:#x}", range.bytes)
             }
             _ => "nowhere near memory of the card".into(),
         }

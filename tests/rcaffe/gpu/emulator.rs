@@ -28,6 +28,7 @@ KERNEL turned(float *y, const float *x, u32 meets) {
     if (meets) __syncthreads();
     y[threadIdx.x] = values[63 - threadIdx.x];
 }
+KERNEL before(float *y, const float *x, u32 count) { y[0] = x[-(int)count]; }
 KERNEL some_meet(float *y, const float *x, u32 count) {
     if (threadIdx.x < count) __syncthreads();
     y[threadIdx.x] = x[0];
@@ -61,14 +62,12 @@ fn run(case: &str) {
         "twice" => assert_eq!(values("twice", 64)[63], 126.0),
         "sums" => assert_eq!(launch(card, "total", Grid::blocks(2, 32), 64)[..3], [496.0, 1520.0, 0.0]),
         "turned" => assert_eq!(values("turned", 1)[..3], [63.0, 62.0, 61.0]),
-        "race" => assert_ne!(values("turned", 0)[..3], [63.0, 62.0, 61.0]),
-        "beyond" => drop(values("twice", 65)),
-        "before" => {
-            let memory = Memory::new(card, 256);
-            let before = Pointer::NULL.at((memory.address() / 4) as usize - 1);
-            card.launch(&KERNELS, "twice", Grid::blocks(1, 32), &[&before, &memory.pointer(), &1_u32]);
-            card.synchronize();
+        "race" => {
+            let turned = values("turned", 0);
+            assert!(turned[0] != 63.0 || turned[63] != 0.0, "{turned:?}");
         }
+        "beyond" => drop(values("twice", 65)),
+        "before" => drop(values("before", 1)),
         "some meet" => drop(values("some_meet", 40)),
         "index" => drop(launch(card, "beyond_an_array", Grid::blocks(1, 32), 1)),
         "grid" => drop(launch(card, "of_one_block", Grid::blocks(2, 32), 1)),
@@ -142,7 +141,7 @@ fn right_kernels_compute_what_they_say_in_any_order() {
 }
 
 #[test]
-fn a_missing_barrier_shows_in_one_of_both_orders() {
+fn a_missing_barrier_shows() {
     passes("race", &[]);
     passes("race", &[("EMULATED_CARD_ORDER", "reversed")]);
 }
@@ -151,7 +150,7 @@ fn a_missing_barrier_shows_in_one_of_both_orders() {
 fn accesses_outside_of_memory_name_kernel_block_and_thread() {
     let place = "kernel twice of emulator_test.cu, block [0, 0, 0] of [1, 1, 1], thread [0, 0, 0] of [64, 1, 1]";
     faults("beyond", &[], &["0 bytes behind the end of 256 bytes", place]);
-    faults("before", &[("EMULATED_CARD_GUARD", "front")], &["argument 0 of kernel twice", "4 bytes before 256 bytes"]);
+    faults("before", &[("EMULATED_CARD_GUARD", "front")], &["4 bytes before 256 bytes", "kernel before"]);
 }
 
 #[test]

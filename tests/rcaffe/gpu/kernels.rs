@@ -41,7 +41,11 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 /// The number in front of this in a line.
 fn number(line: &str, behind: &str) -> usize {
     let front = line.split(behind).next().unwrap_or_default();
-    front.rsplit(|letter: char| !letter.is_ascii_digit()).find(|part| !part.is_empty()).and_then(|part| part.parse().ok()).unwrap_or(0)
+    front
+        .rsplit(|letter: char| !letter.is_ascii_digit())
+        .find(|part| !part.is_empty())
+        .and_then(|part| part.parse().ok())
+        .unwrap_or(0)
 }
 
 /// What the compiler's log says of each kernel.
@@ -84,7 +88,13 @@ fn every_kernel_compiles_for_every_generation_of_cards() {
     assert!(!files.is_empty());
     let results: Vec<Result<String, String>> = files.par_iter().map(|file| compile(&root, file)).collect();
     let mut table = format!("NVRTC {version}; registers, bytes of stack, bytes of spills, bytes of shared memory\n");
-    let _ = writeln!(table, "{:<24} {:<32} {}", "file", "kernel", CAPABILITIES.map(|number| format!("{:>20}", format!("sm_{number}"))).concat());
+    let _ = writeln!(
+        table,
+        "{:<24} {:<32} {}",
+        "file",
+        "kernel",
+        CAPABILITIES.map(|number| format!("{:>20}", format!("sm_{number}"))).concat()
+    );
     table.extend(results.iter().flatten().map(String::as_str));
     eprintln!("{table}");
     fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join("kernels.txt"), table).expect("a file");
@@ -113,7 +123,8 @@ fn compile(root: &Path, file: &Path) -> Result<String, String> {
             });
             format!("{found:>20}")
         };
-        let _ = writeln!(lines, "{:<24} {:<32} {}", source.name, kernel.kernel, columns.iter().map(of).collect::<String>());
+        let _ =
+            writeln!(lines, "{:<24} {:<32} {}", source.name, kernel.kernel, columns.iter().map(of).collect::<String>());
     }
     Ok(lines)
 }

@@ -19,7 +19,8 @@ fn run(names: &[&str], arguments: &[&str]) -> Option<Output> {
     let run = |arguments: &[&str]| {
         let folder = tempdir().expect("a folder");
         fs::write(folder.path().join("net.prototxt"), NET).expect("a file");
-        let solver = "net: \"net.prototxt\" base_lr: 0.1 lr_policy: \"fixed\" max_iter: 1 snapshot_after_train: false\n";
+        let solver =
+            "net: \"net.prototxt\" base_lr: 0.1 lr_policy: \"fixed\" max_iter: 1 snapshot_after_train: false\n";
         fs::write(folder.path().join("solver.prototxt"), solver).expect("a file");
         let mut command = program::command();
         with_libraries(&mut command, libraries.path());
@@ -56,8 +57,10 @@ fn without_a_driver_a_solver_that_does_not_say_where_runs_on_the_cpu_with_one_no
 #[test]
 fn each_library_that_is_missing_is_named() {
     let arguments = ["train", "--solver", "solver.prototxt", "--gpu", "0"];
-    let parts: [(&[&str], &str); 2] =
-        [(&["libcuda.so.1"], "libnvrtc.so) is missing"), (&["libcuda.so.1", "libnvrtc.so.12"], "libcublas.so) is missing")];
+    let parts: [(&[&str], &str); 2] = [
+        (&["libcuda.so.1"], "libnvrtc.so) is missing"),
+        (&["libcuda.so.1", "libnvrtc.so.12"], "libcublas.so) is missing"),
+    ];
     for (libraries, part) in parts {
         let Some(output) = run(libraries, &arguments) else { return };
         assert!(error(&output).contains(part), "{}", error(&output));

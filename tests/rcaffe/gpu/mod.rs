@@ -28,7 +28,11 @@ fn library() -> PathBuf {
     let tests = env::current_exe().expect("the tests have a path");
     let target = tests.parent().and_then(Path::parent).expect("the tests lie in target/PROFILE/deps");
     let file = target.join("examples/libemulated_card.so");
-    assert!(file.exists(), "{} is missing: `cargo test` builds it, `cargo test --test rcaffe` does not", file.display());
+    assert!(
+        file.exists(),
+        "{} is missing: `cargo test` builds it, `cargo test --test rcaffe` does not",
+        file.display()
+    );
     file
 }
 

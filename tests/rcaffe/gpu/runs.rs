@@ -104,11 +104,24 @@ fn a_tiny_net_follows_caffe_by_every_update_rule() {
         let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/train/tiny_{rule}"));
         let out = tempdir().expect("a folder").path().with_extension("csv");
         let mut command = command();
-        command.current_dir(&golden).args(["trace", "--solver", "solver.prototxt", "--iters", "60", "--gpu", "0", "--out"]);
+        command.current_dir(&golden).args([
+            "trace",
+            "--solver",
+            "solver.prototxt",
+            "--iters",
+            "60",
+            "--gpu",
+            "0",
+            "--out",
+        ]);
         succeeded(command.arg(&out).output().expect("the program starts"));
         let losses = |path: &Path| -> Vec<f32> {
             let text = fs::read_to_string(path).expect("a trace");
-            text.lines().skip(1).take(60).map(|line| line.rsplit(',').next().and_then(|loss| loss.parse().ok()).expect("a loss")).collect()
+            text.lines()
+                .skip(1)
+                .take(60)
+                .map(|line| line.rsplit(',').next().and_then(|loss| loss.parse().ok()).expect("a loss"))
+                .collect()
         };
         let (found, expected) = (losses(&out), losses(&golden.join("trace.csv")));
         fs::remove_file(&out).expect("the trace is there");

@@ -109,3 +109,12 @@ pub fn number(name: &str, default: usize) -> usize {
     let value = std::env::var(format!("EMULATED_CARD_{name}"));
     value.ok().and_then(|value| value.parse().ok()).unwrap_or(default)
 }
+
+/// Puts a file into the folder of records, when one is wanted.
+pub fn record(name: &str, text: &str) {
+    let Some(folder) = std::env::var_os("EMULATED_CARD_RECORD") else { return };
+    let path = std::path::Path::new(&folder).join(name.replace('/', "_"));
+    if let Err(error) = std::fs::write(&path, text) {
+        note(&format!("{}: {error}", path.display()));
+    }
+}

@@ -5,7 +5,7 @@ use std::{
     sync::Mutex,
 };
 
-use crate::source;
+use crate::{card, source};
 
 /// `nvrtcResult`.
 type Code = c_int;
@@ -134,6 +134,7 @@ unsafe extern "C" fn nvrtcCompileProgram(program: usize, count: c_int, options: 
         flags.extend(translated);
     }
     with(program, |program| {
+        card::record(&program.name, &program.text);
         let (image, log) = match source::compile(&program.name, &program.text, &flags) {
             Ok((image, warnings)) => (Some(image), warnings),
             Err(log) => (None, log),

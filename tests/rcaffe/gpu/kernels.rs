@@ -1,4 +1,5 @@
-//! All kernels through NVRTC, where there is one: they compile for every generation of cards, and what they use is printed.
+//! All programs of the self-test through NVRTC, where there is one: they compile for every generation of cards, and what their kernels use
+//! is printed.
 //!
 //! `RCAFFE_CUDA_PATH` names the folder of a toolkit or of a Python environment with `nvidia-cuda-nvrtc`.
 
@@ -9,7 +10,9 @@ use std::{
 };
 
 use rayon::prelude::*;
-use rcaffe::cuda::{self, Source};
+use rcaffe::cuda::{self, PRELUDE, Source};
+
+use super::{files, selftest::recorded};
 
 /// Compute capabilities: Turing, Ampere (two), Ada, Hopper.
 const CAPABILITIES: [u32; 5] = [75, 80, 86, 89, 90];
@@ -22,20 +25,6 @@ struct Use {
     stack: usize,
     spills: usize,
     shared: usize,
-}
-
-/// All files of kernels below a folder.
-fn sources(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
-        if entry.is_dir() {
-            found.extend(sources(&entry));
-        } else if entry.extension().is_some_and(|ending| ending == "cu") && !entry.ends_with("prelude.cu") {
-            found.push(entry);
-        }
-    }
-    found.sort();
-    found
 }
 
 /// The number in front of this in a line.
@@ -83,10 +72,11 @@ fn every_kernel_compiles_for_every_generation_of_cards() {
         Ok(version) => version,
         Err(error) => return eprintln!("skipped: {error}"),
     };
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let files = sources(&root);
-    assert!(!files.is_empty());
-    let results: Vec<Result<String, String>> = files.par_iter().map(|file| compile(&root, file)).collect();
+    let (folder, _) = recorded();
+    let programs: Vec<PathBuf> =
+        files(&folder).into_iter().filter(|file| file.extension().is_some_and(|ending| ending == "cu")).collect();
+    assert!(!programs.is_empty());
+    let results: Vec<Result<String, String>> = programs.par_iter().map(|file| compile(file)).collect();
     let mut table = format!("NVRTC {version}; registers, bytes of stack, bytes of spills, bytes of shared memory\n");
     let _ = writeln!(
         table,
@@ -102,10 +92,11 @@ fn every_kernel_compiles_for_every_generation_of_cards() {
     assert!(failures.is_empty(), "{failures:#?}");
 }
 
-/// The lines of a file's kernels.
-fn compile(root: &Path, file: &Path) -> Result<String, String> {
-    let name = file.strip_prefix(root).unwrap_or(file).with_extension("").display().to_string();
+/// The lines of a program's kernels.
+fn compile(file: &Path) -> Result<String, String> {
+    let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
+    let text = text.strip_prefix(PRELUDE).ok_or("no prelude")?.to_string();
     // A source lives as long as the program, here as there.
     let source = Source { name: name.leak(), text: text.leak() };
     let mut columns = Vec::new();

@@ -51,14 +51,30 @@ fn folder() -> &'static Path {
     FOLDER.get_or_init(|| folder_of(&LIBRARIES)).path()
 }
 
-/// Where compiled kernels are kept from one run of the tests to the next: what the emulated card makes of a kernel depends on itself too.
-fn cache() -> PathBuf {
-    let mut hash = DefaultHasher::new();
-    for file in ["shim.h", "threads.c", "source.rs"] {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/emulator").join(file);
-        fs::read(path).expect("a file of the emulated card").hash(&mut hash);
-    }
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("emulated_kernels-{:016x}", hash.finish()))
+/// Where compiled kernels, and the records of the emulated card, are kept from one run of the tests to the next: what is in it depends on
+/// the kernels and on the emulated card.
+fn cache() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let mut hash = DefaultHasher::new();
+        for folder in ["tests/emulator", "src/ops", "src/cuda"] {
+            for file in files(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)) {
+                fs::read(file).expect("a file of the sources").hash(&mut hash);
+            }
+        }
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("emulated_card-{:016x}", hash.finish()));
+        fs::create_dir_all(&folder).expect("a folder");
+        folder
+    })
+}
+
+/// All files below a folder, in order.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let mut found: Vec<PathBuf> =
+        entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect();
+    found.sort();
+    found
 }
 
 /// Lets a command find CUDA in this folder, before any other place.

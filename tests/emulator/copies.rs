@@ -73,7 +73,7 @@ impl Card {
     }
 
     fn fill_range(&mut self, to: usize, pattern: Vec<u8>, count: usize, stream: usize) -> Done {
-        if to % pattern.len() != 0 {
+        if !to.is_multiple_of(pattern.len()) {
             return Err(INVALID_VALUE);
         }
         self.device_range(to, pattern.len() * count, "fill")?;

@@ -22,8 +22,7 @@ impl Card {
     /// Copies, when its turn is: what was freed since it was queued is a fault.
     pub fn copy(&self, to: usize, from: usize, bytes: usize) {
         for place in [to, from] {
-            let is_card = self.memory.describe(place) == "in memory that was freed";
-            if is_card || self.pinned.describe(place) == "in memory that was freed" {
+            if self.memory.was_freed(place) || self.pinned.was_freed(place) {
                 faults::fail("a copy's memory was freed before the copy ran");
             }
         }
@@ -91,7 +90,10 @@ unsafe extern "C" fn cuMemAlloc_v2(start: *mut usize, bytes: usize) -> Code {
         if card.memory.used() + bytes > total_memory() {
             return Err(OUT_OF_MEMORY);
         }
-        *start = card.memory.allocate(bytes).ok_or(OUT_OF_MEMORY)?;
+        *start = card.memory.allocate(bytes).ok_or_else(|| {
+            note(&format!("no memory for {bytes} bytes in {} ranges", card.memory.ranges()));
+            OUT_OF_MEMORY
+        })?;
         Ok(())
     })
 }

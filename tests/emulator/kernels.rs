@@ -3,7 +3,10 @@
 use std::{
     ffi::{CStr, CString, c_char, c_int, c_uint, c_void},
     os::fd::FromRawFd,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use crate::{
@@ -112,6 +115,19 @@ unsafe fn load(bytes: &[u8]) -> Option<*mut c_void> {
     Some(library)
 }
 
+/// Gives a library the stacks of its threads, the same for all.
+unsafe fn give_stacks(library: *mut c_void) -> Option<()> {
+    static STACKS: AtomicUsize = AtomicUsize::new(0);
+    let place = symbol(library, "emulated_stacks")?.cast::<usize>();
+    if STACKS.load(Ordering::Relaxed) == 0 {
+        let make = symbol(library, "emulated_make_stacks")?;
+        let make = std::mem::transmute::<*mut c_void, unsafe extern "C" fn() -> usize>(make);
+        STACKS.store(make(), Ordering::Relaxed);
+    }
+    *place = STACKS.load(Ordering::Relaxed);
+    (*place != 0).then_some(())
+}
+
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cuModuleLoadData(module: *mut usize, data: *const c_void) -> Code {
     in_context(|card| {
@@ -119,6 +135,7 @@ unsafe extern "C" fn cuModuleLoadData(module: *mut usize, data: *const c_void) -
         let library = image(data.cast()).and_then(|bytes| load(bytes)).ok_or(INVALID_IMAGE)?;
         let report = symbol(library, "emulated_report").ok_or(INVALID_IMAGE)?;
         *report.cast::<unsafe extern "C" fn(*const c_char, c_int)>() = faults::report;
+        give_stacks(library).ok_or(INVALID_IMAGE)?;
         *module = card.new_handle();
         card.modules.insert(*module, Module { library, functions: Vec::new() });
         Ok(())

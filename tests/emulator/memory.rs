@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use libc::{MAP_ANONYMOUS, MAP_FAILED, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE, PROT_READ, PROT_WRITE, c_void};
 
-/// Freed ranges that stay out of use, so that late accesses are faults.
-const QUARANTINE: usize = 256;
+/// Freed mappings of a size that stay out of use, so that accesses that come too late are faults.
+const QUARANTINE: usize = 16;
+
+/// Ranges that there may be at a time: the kernel counts pages that cannot be touched, and has a limit.
+const MOST_RANGES: usize = 10_000;
 
 /// How far from a range an address is told by it.
 const NEAR: usize = 1 << 20;
@@ -13,7 +16,9 @@ const NEAR: usize = 1 << 20;
 /// Ranges by their first address.
 pub struct Memory {
     ranges: BTreeMap<usize, Range>,
-    freed: VecDeque<Mapping>,
+    /// Freed mappings: their sizes by their starts, their starts by their sizes.
+    freed: BTreeMap<usize, usize>,
+    spare: BTreeMap<usize, VecDeque<usize>>,
     used: usize,
 }
 
@@ -31,14 +36,17 @@ struct Mapping {
 impl Memory {
     /// No memory.
     pub const fn new() -> Self {
-        Memory { ranges: BTreeMap::new(), freed: VecDeque::new(), used: 0 }
+        Memory { ranges: BTreeMap::new(), freed: BTreeMap::new(), spare: BTreeMap::new(), used: 0 }
     }
 
-    /// A fresh range, all its bits 1; `None` when the machine has no such memory.
+    /// A fresh range, all its bits 1; `None` when there is no more memory.
     pub fn allocate(&mut self, bytes: usize) -> Option<usize> {
+        if self.ranges.len() == MOST_RANGES {
+            return None;
+        }
         let page = page();
         let inner = bytes.div_ceil(page) * page;
-        let mapping = Mapping { start: map(inner + 2 * page)?, bytes: inner + 2 * page };
+        let mapping = self.mapping(inner + 2 * page)?;
         let first = mapping.start + page;
         // Whole values end at the page; what is aligned to 16 bytes on a card is so here.
         let at_front = std::env::var("EMULATED_CARD_GUARD").is_ok_and(|side| side == "front");
@@ -64,13 +72,28 @@ impl Memory {
             libc::mprotect(start as *mut c_void, bytes, PROT_NONE);
             libc::madvise(start as *mut c_void, bytes, libc::MADV_DONTNEED);
         }
-        self.freed.push_back(range.mapping);
-        if self.freed.len() > QUARANTINE
-            && let Some(old) = self.freed.pop_front()
-        {
-            unsafe { libc::munmap(old.start as *mut c_void, old.bytes) };
-        }
+        self.freed.insert(start, bytes);
+        self.spare.entry(bytes).or_default().push_back(start);
         true
+    }
+
+    /// Pages that cannot be touched: those that were freed longest ago, or new ones.
+    fn mapping(&mut self, bytes: usize) -> Option<Mapping> {
+        let spare = self.spare.get_mut(&bytes).filter(|spare| spare.len() > QUARANTINE).and_then(VecDeque::pop_front);
+        let start = match spare {
+            Some(start) => {
+                self.freed.remove(&start);
+                start
+            }
+            None => map(bytes)?,
+        };
+        Some(Mapping { start, bytes })
+    }
+
+    /// Whether this was memory and is no more.
+    pub fn was_freed(&self, address: usize) -> bool {
+        let mapping = self.freed.range(..=address).next_back();
+        mapping.is_some_and(|(start, bytes)| address < start + bytes)
     }
 
     /// Reports writes to the bytes between a range and its pages.
@@ -94,11 +117,16 @@ impl Memory {
         self.used
     }
 
+    /// How many ranges there are.
+    pub fn ranges(&self) -> usize {
+        self.ranges.len()
+    }
+
     /// Where an address lies beside the next range, in words.
     pub fn describe(&self, address: usize) -> String {
         let before = self.ranges.range(..=address).next_back();
         let behind = self.ranges.range(address..).next();
-        if self.freed.iter().any(|old| (old.start..old.start + old.bytes).contains(&address)) {
+        if self.was_freed(address) {
             return "in memory that was freed".into();
         }
         let behind_end = before.map(|(&start, range)| (address.saturating_sub(start + range.bytes), start, range));

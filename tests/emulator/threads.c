@@ -24,7 +24,8 @@ static struct emulated_fiber emulated_fibers[EMULATED_MOST_THREADS];
 static unsigned emulated_released[EMULATED_MOST_THREADS];
 static unsigned emulated_current;
 static void *emulated_scheduler_stack;
-static char *emulated_stacks;
+/* Shared by all modules: the card's side keeps what the first one makes. */
+__attribute__((visibility("protected"))) char *emulated_stacks;
 static void (*emulated_body)(void **);
 static void **emulated_arguments;
 
@@ -163,12 +164,12 @@ static void emulated_run_block(unsigned threads, bool reversed) {
     }
 }
 
-static void emulated_make_stacks(void) {
+__attribute__((visibility("protected"))) char *emulated_make_stacks(void) {
     size_t each = EMULATED_STACK + EMULATED_GUARD, all = each * EMULATED_MOST_THREADS;
-    if (emulated_stacks) return;
-    emulated_stacks = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (emulated_stacks == MAP_FAILED) emulated_fault("no memory for the stacks of the threads", 0);
-    for (unsigned index = 0; index < EMULATED_MOST_THREADS; index++) mprotect(emulated_stacks + index * each, EMULATED_GUARD, PROT_NONE);
+    char *stacks = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (stacks == MAP_FAILED) return NULL;
+    for (unsigned index = 0; index < EMULATED_MOST_THREADS; index++) mprotect(stacks + index * each, EMULATED_GUARD, PROT_NONE);
+    return stacks;
 }
 
 /* Runs a kernel on a whole grid. `body` runs one thread of a kernel whose threads meet; `block` all threads of one whose threads do not,
@@ -179,7 +180,6 @@ __attribute__((visibility("protected"))) void emulated_run(void (*body)(void **)
     blockDim = (uint3){threads[0], threads[1], threads[2]};
     emulated_body = body;
     emulated_arguments = arguments;
-    if (body) emulated_make_stacks();
     unsigned long long all = (unsigned long long)blocks[0] * blocks[1] * blocks[2];
     for (unsigned long long turn = 0; turn < all; turn++) {
         unsigned long long index = reversed ? all - 1 - turn : turn;

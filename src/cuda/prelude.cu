@@ -109,3 +109,20 @@ DEVICE int truncated(float value) {
     }
     return value == value ? (int)value : 0;
 }
+
+// The class that a label means, or -1 when it means none of them.
+DEVICE int class_of(float label, u32 classes) {
+    int number = label == label ? truncated(label) : -1;
+    return number >= 0 && (u32)number < classes ? number : -1;
+}
+
+// Whether a label says that its place does not count.
+DEVICE int is_ignored(float label, u32 ignores, int ignored) {
+    return ignores && label == label && truncated(label) == ignored;
+}
+
+// For every index below count that is this block's: `length` of them, neighbours, shared among its threads.
+#define EACH_OF_BLOCK(index, count, length)                                                                            \
+    for (u32 index = blockIdx.x * (length) + threadIdx.x,                                                              \
+             index##_end = (count) - blockIdx.x * (length) < (length) ? (count) : (blockIdx.x + 1) * (length);         \
+         index < index##_end; index += blockDim.x)

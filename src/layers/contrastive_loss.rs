@@ -12,7 +12,7 @@
 use crate::{
     error::{Error, Result},
     layers::{Io, Layer, loss},
-    ops::loss::{Margin, contrastive, contrastive_backward},
+    ops::loss::{Margin, Total, contrastive, contrastive_backward},
     proto::LayerParameter,
     tensor::{Buffer, Shape},
 };
@@ -22,6 +22,7 @@ pub struct ContrastiveLoss {
     margin: Margin,
     difference: Buffer,
     squares: Buffer,
+    total: Total,
 }
 
 impl ContrastiveLoss {
@@ -32,7 +33,12 @@ impl ContrastiveLoss {
     pub fn new_layer(layer: &LayerParameter) -> Result<Box<dyn Layer>> {
         let options = layer.contrastive_loss_param.unwrap_or_default();
         let margin = Margin { margin: options.margin(), legacy: options.legacy_version() };
-        Ok(Box::new(ContrastiveLoss { margin, difference: Buffer::default(), squares: Buffer::default() }))
+        Ok(Box::new(ContrastiveLoss {
+            margin,
+            difference: Buffer::default(),
+            squares: Buffer::default(),
+            total: Total::default(),
+        }))
     }
 }
 
@@ -55,8 +61,8 @@ impl Layer for ContrastiveLoss {
 
     fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
         let bottoms = [io.bottom(0).data(), io.bottom(1).data(), io.bottom(2).data()];
-        let sum = contrastive(io.device(), self.margin, bottoms, &self.difference, &self.squares);
-        io.top(0).data().host_mut()[0] = sum / io.bottom(0).dim(0) as f32 / 2.0;
+        let results = [&self.difference, &self.squares];
+        contrastive(io.device(), self.margin, bottoms, results, &self.total, io.top(0).data());
         Ok(())
     }
 
@@ -64,14 +70,18 @@ impl Layer for ContrastiveLoss {
         if io.wants_bottom_gradient(2) {
             return Err(loss::no_label_gradient());
         }
-        let weight = io.top(0).diff().host()[0] / io.bottom(0).dim(0) as f32;
-        for (position, factor) in [(0, weight), (1, -weight)] {
+        for (position, sign) in [(0, 1.0), (1, -1.0)] {
             if io.wants_bottom_gradient(position) {
-                let sources = [io.bottom(2).data(), &self.difference, &self.squares];
-                contrastive_backward(io.device(), self.margin, factor, sources, io.bottom(position).diff());
+                let operands = [io.bottom(2).data(), &self.difference, &self.squares, io.top(0).diff()];
+                let diff = io.bottom(position).diff();
+                contrastive_backward(io.device(), self.margin, sign, operands, &self.total, diff);
             }
         }
         Ok(())
+    }
+
+    fn runs_on_device(&self) -> bool {
+        true
     }
 
     fn default_loss_weight(&self, _top: usize) -> f32 {

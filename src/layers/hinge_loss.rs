@@ -10,7 +10,7 @@ use crate::{
     error::Result,
     layers::{Io, Layer, loss},
     ops::{
-        loss::{hinge, hinge_backward},
+        loss::{Total, hinge, hinge_backward},
         softmax::Axes,
     },
     proto::{LayerParameter, hinge_loss_parameter::Norm},
@@ -22,6 +22,7 @@ pub struct HingeLoss {
     squared: bool,
     axes: Axes,
     margins: Buffer,
+    total: Total,
 }
 
 impl HingeLoss {
@@ -31,7 +32,7 @@ impl HingeLoss {
     /// None: every value is allowed.
     pub fn new_layer(layer: &LayerParameter) -> Result<Box<dyn Layer>> {
         let squared = layer.hinge_loss_param.unwrap_or_default().norm() == Norm::L2;
-        Ok(Box::new(HingeLoss { squared, axes: Axes::default(), margins: Buffer::default() }))
+        Ok(Box::new(HingeLoss { squared, axes: Axes::default(), margins: Buffer::default(), total: Total::default() }))
     }
 }
 
@@ -46,11 +47,9 @@ impl Layer for HingeLoss {
     }
 
     fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
-        let (x, labels) = (io.bottom(0).data(), io.bottom(1).data());
-        let sum = hinge(io.device(), self.axes, x, labels, &self.margins, self.squared)
-            .map_err(|label| loss::bad_label(label, self.axes.channels))?;
-        io.top(0).data().host_mut()[0] = sum / self.axes.outer as f32;
-        Ok(())
+        let (operands, top) = ([io.bottom(0).data(), io.bottom(1).data()], io.top(0).data());
+        hinge(io.device(), self.axes, operands, &self.margins, self.squared, &self.total, top)
+            .map_err(|label| loss::bad_label(label, self.axes.channels))
     }
 
     fn backward(&mut self, io: &mut Io<'_>) -> Result<()> {
@@ -58,11 +57,18 @@ impl Layer for HingeLoss {
             return Err(loss::no_label_gradient());
         }
         if io.wants_bottom_gradient(0) {
-            let weight = io.top(0).diff().host()[0] / self.axes.outer as f32;
-            let (labels, dx) = (io.bottom(1).data(), io.bottom(0).diff());
-            hinge_backward(io.device(), self.axes, labels, &self.margins, (weight, self.squared), dx);
+            let (operands, dx) = ([io.bottom(1).data(), &self.margins, io.top(0).diff()], io.bottom(0).diff());
+            hinge_backward(io.device(), self.axes, operands, self.squared, &self.total, dx);
         }
         Ok(())
+    }
+
+    fn runs_on_device(&self) -> bool {
+        true
+    }
+
+    fn verify(&self, io: &Io<'_>) -> Result<()> {
+        loss::verify_labels(self.axes, io.bottom(1).data(), None)
     }
 
     fn default_loss_weight(&self, _top: usize) -> f32 {

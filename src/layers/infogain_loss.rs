@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Result},
     layers::{Io, Layer, Setup, loss},
     ops::{
-        loss::{infogain, infogain_backward},
+        loss::{Total, infogain, infogain_backward},
         softmax::{self, Axes},
     },
     proto::{InfogainLossParameter, LayerParameter, loss_parameter::NormalizationMode},
@@ -29,7 +29,7 @@ pub struct InfogainLoss {
     ignore: Option<i32>,
     normalization: NormalizationMode,
     /// Of the last forward.
-    normalizer: f32,
+    total: Total,
     /// p, when there is no top for it.
     probabilities: Buffer,
     /// H, when it is not a bottom.
@@ -54,7 +54,7 @@ impl InfogainLoss {
             axes: Axes::default(),
             ignore: options.and_then(|options| options.ignore_label),
             normalization: loss::normalization(options, NormalizationMode::Valid),
-            normalizer: 1.0,
+            total: Total::default(),
             probabilities: Buffer::default(),
             matrix: Buffer::default(),
         }))
@@ -104,11 +104,9 @@ impl Layer for InfogainLoss {
     fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
         let sources = self.sources(io);
         softmax::forward(io.device(), self.axes, io.bottom(0).data(), sources[0]);
-        let (sum, valid) = infogain(io.device(), self.axes, sources, self.ignore)
-            .map_err(|label| loss::bad_label(label, self.axes.channels))?;
-        self.normalizer = loss::normalizer(self.normalization, self.axes).of(valid);
-        io.top(0).data().host_mut()[0] = sum / self.normalizer;
-        Ok(())
+        let (normalizer, top) = (loss::normalizer(self.normalization, self.axes), io.top(0).data());
+        infogain(io.device(), self.axes, sources, self.ignore, normalizer, &self.total, top)
+            .map_err(|label| loss::bad_label(label, self.axes.channels))
     }
 
     fn backward(&mut self, io: &mut Io<'_>) -> Result<()> {
@@ -116,10 +114,19 @@ impl Layer for InfogainLoss {
             return Err(loss::no_label_gradient());
         }
         if io.wants_bottom_gradient(0) {
-            let weight = io.top(0).diff().host()[0] / self.normalizer;
-            infogain_backward(io.device(), self.axes, self.sources(io), self.ignore, weight, io.bottom(0).diff());
+            let [probabilities, labels, matrix] = self.sources(io);
+            let operands = [probabilities, labels, matrix, io.top(0).diff()];
+            infogain_backward(io.device(), self.axes, operands, self.ignore, &self.total, io.bottom(0).diff());
         }
         Ok(())
+    }
+
+    fn runs_on_device(&self) -> bool {
+        true
+    }
+
+    fn verify(&self, io: &Io<'_>) -> Result<()> {
+        loss::verify_labels(self.axes, io.bottom(1).data(), self.ignore)
     }
 
     fn default_loss_weight(&self, top: usize) -> f32 {

@@ -7,7 +7,7 @@ use crate::{
     error::Result,
     layers::{Io, Layer, loss},
     ops::{
-        loss::{multinomial_logistic, multinomial_logistic_backward},
+        loss::{Total, multinomial_logistic, multinomial_logistic_backward},
         softmax::Axes,
     },
     proto::LayerParameter,
@@ -18,6 +18,7 @@ use crate::{
 #[derive(Default)]
 pub struct MultinomialLogisticLoss {
     axes: Axes,
+    total: Total,
 }
 
 impl MultinomialLogisticLoss {
@@ -40,10 +41,9 @@ impl Layer for MultinomialLogisticLoss {
     }
 
     fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
-        let sum = multinomial_logistic(io.device(), self.axes, io.bottom(0).data(), io.bottom(1).data())
-            .map_err(|label| loss::bad_label(label, self.axes.channels))?;
-        io.top(0).data().host_mut()[0] = sum / self.axes.outer as f32;
-        Ok(())
+        let (operands, top) = ([io.bottom(0).data(), io.bottom(1).data()], io.top(0).data());
+        multinomial_logistic(io.device(), self.axes, operands, &self.total, top)
+            .map_err(|label| loss::bad_label(label, self.axes.channels))
     }
 
     fn backward(&mut self, io: &mut Io<'_>) -> Result<()> {
@@ -51,11 +51,19 @@ impl Layer for MultinomialLogisticLoss {
             return Err(loss::no_label_gradient());
         }
         if io.wants_bottom_gradient(0) {
-            let weight = io.top(0).diff().host()[0] / self.axes.outer as f32;
-            let (x, labels) = (io.bottom(0), io.bottom(1).data());
-            multinomial_logistic_backward(io.device(), self.axes, x.data(), labels, weight, x.diff());
+            let x = io.bottom(0);
+            let operands = [x.data(), io.bottom(1).data(), io.top(0).diff()];
+            multinomial_logistic_backward(io.device(), self.axes, operands, &self.total, x.diff());
         }
         Ok(())
+    }
+
+    fn runs_on_device(&self) -> bool {
+        true
+    }
+
+    fn verify(&self, io: &Io<'_>) -> Result<()> {
+        loss::verify_labels(self.axes, io.bottom(1).data(), None)
     }
 
     fn default_loss_weight(&self, _top: usize) -> f32 {

@@ -1,5 +1,7 @@
-//! Losses of classes: scores or probabilities for each class, and labels. On the host; sums run from first to last as in Caffe.
+//! Losses of classes: scores or probabilities for each class, and labels. On the host sums run from first to last as in Caffe. A label
+//! that is no class is an error there; on a card the loss is NaN then, and [`check_labels`](crate::ops::softmax::check_labels) tells why.
 
+use super::{Normalizer, Total, cuda_classes as cuda};
 use crate::{
     ops::{
         elementwise, reduce,
@@ -16,42 +18,47 @@ fn bounded(probability: f32) -> f32 {
     if probability < LEAST { LEAST } else { probability }
 }
 
-/// For N rows of classes (inner 1): margins = max(0, 1 + x), 1 − x for the label's class; returns Σ margins, or Σ margins²
-/// when `squared`.
+/// For N rows of classes (inner 1): margins = max(0, 1 + x), 1 − x for the label's class; loss = Σ margins / N, or Σ margins² / N when
+/// `squared`.
 ///
 /// # Errors
 /// When a label is no class.
 pub fn hinge(
     device: Device,
     axes: Axes,
-    x: &Buffer,
-    labels: &Buffer,
+    [x, labels]: [&Buffer; 2],
     margins: &Buffer,
     squared: bool,
-) -> Result<f32, BadLabel> {
-    elementwise::copy(device, x, margins);
+    total: &Total,
+    loss: &Buffer,
+) -> Result<(), BadLabel> {
     match device {
-        Device::Cpu | Device::Cuda(_) => {
+        Device::Cpu => {
+            elementwise::copy(device, x, margins);
             flip(axes, &labels.host(), &mut margins.host_mut())?;
             elementwise::cpu::map(margins, margins, |x| if 1.0 + x < 0.0 { 0.0 } else { 1.0 + x });
             let margins = margins.host();
-            Ok(if squared { reduce::sum_of_squares(&margins) } else { reduce::absolute_sum(&margins) })
+            let sum = if squared { reduce::sum_of_squares(&margins) } else { reduce::absolute_sum(&margins) };
+            total.finish(sum, 0, Normalizer::Fixed(axes.outer as f32), 1.0, loss);
         }
+        Device::Cuda(card) => cuda::hinge(card, axes, [x, labels], margins, squared, total, loss),
     }
+    Ok(())
 }
 
-/// dx = ±weight where the margin is above 0, or ±weight · 2 · margin when squared; minus for the label's class. The labels must
-/// have passed [`hinge`].
+/// dx = ±v where the margin is above 0, or ±v · 2 · margin when squared; minus for the label's class; v is the loss's own gradient / N. The
+/// labels must have passed [`hinge`].
 pub fn hinge_backward(
     device: Device,
     axes: Axes,
-    labels: &Buffer,
-    margins: &Buffer,
-    (weight, squared): (f32, bool),
+    [labels, margins, loss_diff]: [&Buffer; 3],
+    squared: bool,
+    total: &Total,
     dx: &Buffer,
 ) {
     match device {
-        Device::Cpu | Device::Cuda(_) => {
+        Device::Cpu => {
+            let weight = total.weight(loss_diff);
             if squared {
                 elementwise::cpu::map(margins, dx, move |margin| weight * 2.0 * margin);
             } else {
@@ -60,6 +67,7 @@ pub fn hinge_backward(
             // The labels were checked when the margins were computed.
             let _checked = flip(axes, &labels.host(), &mut dx.host_mut());
         }
+        Device::Cuda(card) => cuda::hinge_backward(card, axes, [labels, margins, loss_diff], squared, total, dx),
     }
 }
 
@@ -72,36 +80,45 @@ fn flip(axes: Axes, labels: &[f32], values: &mut [f32]) -> Result<(), BadLabel> 
     Ok(())
 }
 
-/// Σ -ln p(label) over rows of probabilities.
+/// loss = Σ -ln p(label) / N over N rows of probabilities.
 ///
 /// # Errors
 /// When a label is no class.
-pub fn multinomial_logistic(device: Device, axes: Axes, x: &Buffer, labels: &Buffer) -> Result<f32, BadLabel> {
+pub fn multinomial_logistic(
+    device: Device,
+    axes: Axes,
+    [x, labels]: [&Buffer; 2],
+    total: &Total,
+    loss: &Buffer,
+) -> Result<(), BadLabel> {
     match device {
-        Device::Cpu | Device::Cuda(_) => {
+        Device::Cpu => {
             let (x, labels) = (x.host(), labels.host());
-            let mut loss = 0.0;
+            let mut sum = 0.0;
             for (index, &value) in labels.iter().enumerate() {
                 let class = class(value, axes.channels).ok_or(BadLabel { index, value })?;
-                loss -= bounded(x[index * axes.channels + class]).ln();
+                sum -= bounded(x[index * axes.channels + class]).ln();
             }
-            Ok(loss)
+            total.finish(sum, 0, Normalizer::Fixed(axes.outer as f32), 1.0, loss);
         }
+        Device::Cuda(card) => cuda::multinomial(card, axes, [x, labels], total, loss),
     }
+    Ok(())
 }
 
-/// dx = −weight / p for the label's class, 0 for others. The labels must have passed [`multinomial_logistic`].
+/// dx = −v / p for the label's class, 0 for others; v is the loss's own gradient / N. The labels must have passed
+/// [`multinomial_logistic`].
 pub fn multinomial_logistic_backward(
     device: Device,
     axes: Axes,
-    x: &Buffer,
-    labels: &Buffer,
-    weight: f32,
+    [x, labels, loss_diff]: [&Buffer; 3],
+    total: &Total,
     dx: &Buffer,
 ) {
-    elementwise::fill(device, 0.0, dx);
     match device {
-        Device::Cpu | Device::Cuda(_) => {
+        Device::Cpu => {
+            elementwise::fill(device, 0.0, dx);
+            let weight = total.weight(loss_diff);
             let (x, labels, mut dx) = (x.host(), labels.host(), dx.host_mut());
             for (index, &label) in labels.iter().enumerate() {
                 if let Some(class) = class(label, axes.channels) {
@@ -110,11 +127,12 @@ pub fn multinomial_logistic_backward(
                 }
             }
         }
+        Device::Cuda(card) => cuda::multinomial_backward(card, axes, [x, labels, loss_diff], total, dx),
     }
 }
 
-/// Σ −H(label, k)·ln p(k) over all classes k and all places whose label is not `ignore`, and the number of these places; `matrix`
-/// is H, classes × classes.
+/// loss = Σ −H(label, k)·ln p(k) over all classes k and all places whose label is not `ignore`, divided by the normalizer; `matrix` is H,
+/// classes × classes.
 ///
 /// # Errors
 /// When a label is no class.
@@ -123,36 +141,48 @@ pub fn infogain(
     axes: Axes,
     [probabilities, labels, matrix]: [&Buffer; 3],
     ignore: Option<i32>,
-) -> Result<(f32, usize), BadLabel> {
+    normalizer: Normalizer,
+    total: &Total,
+    loss: &Buffer,
+) -> Result<(), BadLabel> {
     match device {
-        Device::Cpu | Device::Cuda(_) => {
+        Device::Cpu => {
             let (probabilities, labels, matrix) = (probabilities.host(), labels.host(), matrix.host());
-            let (mut loss, mut counted) = (0.0_f32, 0);
+            let (mut sum, mut counted) = (0.0_f32, 0);
             for (index, &value) in labels.iter().enumerate().filter(|(_, label)| !is_ignored(**label, ignore)) {
                 let class = class(value, axes.channels).ok_or(BadLabel { index, value })?;
                 let row = &matrix[class * axes.channels..][..axes.channels];
                 let first = first_of(axes, index);
                 for (k, gain) in row.iter().enumerate() {
-                    loss -= gain * bounded(probabilities[first + k * axes.inner]).ln();
+                    sum -= gain * bounded(probabilities[first + k * axes.inner]).ln();
                 }
                 counted += 1;
             }
-            Ok((loss, counted))
+            total.finish(sum, counted, normalizer, 1.0, loss);
+        }
+        Device::Cuda(card) => {
+            cuda::infogain(card, axes, [probabilities, labels, matrix], ignore, normalizer, total, loss);
         }
     }
+    Ok(())
 }
 
-/// dx(k) = weight · (p(k) · Σ H(label, ·) − H(label, k)), 0 for ignored places. The labels must have passed [`infogain`].
+/// dx(k) = v · (p(k) · Σ H(label, ·) − H(label, k)), 0 for ignored places; v is the loss's own gradient / normalizer. The labels must have
+/// passed [`infogain`].
 pub fn infogain_backward(
     device: Device,
     axes: Axes,
-    [probabilities, labels, matrix]: [&Buffer; 3],
+    [probabilities, labels, matrix, loss_diff]: [&Buffer; 4],
     ignore: Option<i32>,
-    weight: f32,
+    total: &Total,
     dx: &Buffer,
 ) {
     match device {
-        Device::Cpu | Device::Cuda(_) => {
+        Device::Cuda(card) => {
+            cuda::infogain_backward(card, axes, [probabilities, labels, matrix, loss_diff], ignore, total, dx);
+        }
+        Device::Cpu => {
+            let weight = total.weight(loss_diff);
             let (probabilities, labels, matrix) = (probabilities.host(), labels.host(), matrix.host());
             let mut dx = dx.host_mut();
             for (index, &label) in labels.iter().enumerate() {

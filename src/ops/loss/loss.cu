@@ -1,11 +1,5 @@
 /* Losses: sums over all values in two steps, the blocks' sums first, and gradients that read their factor from the card. */
 
-/* Each block's number of values begins here. */
-#define EACH_OF_BLOCK(index, count, length)                                                                            \
-    for (u32 index = blockIdx.x * (length) + threadIdx.x,                                                              \
-             index##_end = (count) - blockIdx.x * (length) < (length) ? (count) : (blockIdx.x + 1) * (length);         \
-         index < index##_end; index += blockDim.x)
-
 /* The end of every loss: the blocks' sums (and behind them their numbers of values that count) become the loss. It is divided
    by the number of values that count, at least 1, or by a fixed number; then by `divisor`. */
 KERNEL finish(
@@ -46,11 +40,6 @@ KERNEL distance_gradient(
     float factor = sign * loss_diff[0] / images;
 #define TIMES_FACTOR(x) (factor * (x))
     MAP(dx, difference, count, TIMES_FACTOR);
-}
-
-/* NaN is nothing to ignore. */
-DEVICE int is_ignored(float label, u32 ignores, int ignored) {
-    return ignores && label == label && truncated(label) == ignored;
 }
 
 /* −t·ln σ(x) − (1−t)·ln(1−σ(x)), written so that nothing overflows. */

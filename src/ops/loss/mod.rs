@@ -3,6 +3,7 @@
 mod classes;
 mod cpu;
 pub(in crate::ops) mod cuda;
+mod cuda_classes;
 mod total;
 
 pub use classes::{
@@ -95,35 +96,46 @@ pub struct Margin {
     pub legacy: bool,
 }
 
-/// Σ d² over similar pairs (those whose entry of `similar` is not 0) and Σ max(margin − d, 0)² over others, with d the length
-/// of a row of `difference` = a − b. `squares` gets d² for each pair.
+/// loss = Σ (d² of similar pairs, whose entry of `similar` is not 0; max(margin − d, 0)² of others) / (2 · pairs), with d the length of a row
+/// of `difference` = a − b. `squares` gets d² for each pair.
 pub fn contrastive(
     device: Device,
     margin: Margin,
     [a, b, similar]: [&Buffer; 3],
-    difference: &Buffer,
-    squares: &Buffer,
-) -> f32 {
-    elementwise::subtract(device, a, b, difference);
+    [difference, squares]: [&Buffer; 2],
+    total: &Total,
+    loss: &Buffer,
+) {
     match device {
-        Device::Cpu | Device::Cuda(_) => {
-            cpu::contrastive(margin, &similar.host(), &difference.host(), &mut squares.host_mut())
+        Device::Cpu => {
+            elementwise::subtract(device, a, b, difference);
+            let sum = cpu::contrastive(margin, &similar.host(), &difference.host(), &mut squares.host_mut());
+            total.finish(sum, 0, Normalizer::Fixed(squares.len() as f32), 2.0, loss);
+        }
+        Device::Cuda(card) => {
+            cuda_classes::contrastive(card, margin, [a, b, similar], [difference, squares], total, loss);
         }
     }
 }
 
-/// The gradient of one member of the pairs: `factor` · ∂/∂a of [`contrastive`] / 2; for b the factor's sign changes.
+/// The gradient of one member of the pairs, a for `sign` 1 and b for −1; the last operand is the loss's own gradient.
 pub fn contrastive_backward(
     device: Device,
     margin: Margin,
-    factor: f32,
-    [similar, difference, squares]: [&Buffer; 3],
+    sign: f32,
+    [similar, difference, squares, loss_diff]: [&Buffer; 4],
+    total: &Total,
     gradient: &Buffer,
 ) {
     match device {
-        Device::Cpu | Device::Cuda(_) => {
+        Device::Cpu => {
+            let factor = sign * total.weight(loss_diff);
             let (similar, difference, squares) = (similar.host(), difference.host(), squares.host());
             cpu::contrastive_backward(margin, factor, &similar, &difference, &squares, &mut gradient.host_mut());
+        }
+        Device::Cuda(card) => {
+            let operands = [similar, difference, squares, loss_diff];
+            cuda_classes::contrastive_backward(card, margin, sign, operands, total, gradient);
         }
     }
 }

@@ -13,17 +13,6 @@ typedef struct {
 #define IGNORED 2.0f
 #define BAD 3.0f
 
-/* The label's class, or −1 for labels that are no class. */
-DEVICE int class_of(float label, u32 classes) {
-    int number = label == label ? truncated(label) : -1;
-    return number >= 0 && (u32)number < classes ? number : -1;
-}
-
-/* NaN is nothing to ignore. */
-DEVICE int is_ignored(float label, Options options) {
-    return options.ignores && label == label && truncated(label) == options.ignored;
-}
-
 /* What became of a label with so many scores as good as its own, itself included: none when its own is NaN. */
 DEVICE float outcome(u32 as_good, u32 top_k) {
     return as_good >= 1 && as_good <= top_k ? 1.0f : 0.0f;
@@ -34,7 +23,7 @@ KERNEL outcomes_of_rows(float *outcomes, const float *scores, const float *label
     EXPECT(gridDim.x == axes.outer);
     float label = labels[blockIdx.x], as_good = 0.0f, result;
     int number = class_of(label, axes.channels);
-    if (is_ignored(label, options)) {
+    if (is_ignored(label, options.ignores, options.ignored)) {
         result = IGNORED;
     } else if (number < 0) {
         result = BAD;
@@ -56,7 +45,7 @@ KERNEL outcomes_of_places(float *outcomes, const float *scores, const float *lab
     EACH(place, axes.outer * axes.inner) {
         float label = labels[place], result = BAD;
         int number = class_of(label, axes.channels);
-        if (is_ignored(label, options)) {
+        if (is_ignored(label, options.ignores, options.ignored)) {
             result = IGNORED;
         } else if (number >= 0) {
             u32 outer = place / axes.inner, first = outer * axes.channels * axes.inner + place - outer * axes.inner;

@@ -73,41 +73,26 @@ KERNEL backward_places(float *dx, const float *y, const float *dy, Axes axes) {
     }
 }
 
-/* A label's number, as the host cuts off fractions; ignored labels give IGNORED, those that are no class BAD. */
-#define IGNORED -1
-#define BAD -2
-
-DEVICE int class_of(float label, u32 classes, u32 ignores, int ignored) {
-    int number = truncated(label);
-    if (label != label) {
-        return BAD;
-    }
-    if (ignores && number == ignored) {
-        return IGNORED;
-    }
-    return number >= 0 && (u32)number < classes ? number : BAD;
-}
-
 /* Σ −ln p(label) and, behind the sums of all blocks, the number of labels that are not ignored: one pair for each block, over
    `length` labels each. A label that is no class makes the sum NaN. */
 KERNEL loss_sums(
     float *partial, const float *probabilities, const float *labels, Axes axes, u32 length, u32 ignores, int ignored) {
-    u32 places = axes.outer * axes.inner, begin = blockIdx.x * length;
-    u32 end = places - begin < length ? places : begin + length;
     float loss = 0.0f, counted = 0.0f;
-    EXPECT(gridDim.x == 1 || begin < places);
-    for (u32 place = begin + threadIdx.x; place < end; place += blockDim.x) {
-        int number = class_of(labels[place], axes.channels, ignores, ignored);
-        if (number == BAD) {
-            loss = NAN;
-        } else if (number != IGNORED) {
-            u32 outer = place / axes.inner;
-            float probability = probabilities[(outer * axes.channels + (u32)number) * axes.inner + place - outer * axes.inner];
-            /* The smallest normal number; NaN is not replaced. */
-            probability = probability < 1.17549435e-38f ? 1.17549435e-38f : probability;
-            loss -= logf(probability);
-            counted += 1.0f;
+    EACH_OF_BLOCK(place, axes.outer * axes.inner, length) {
+        int number = class_of(labels[place], axes.channels);
+        if (is_ignored(labels[place], ignores, ignored)) {
+            continue;
         }
+        if (number < 0) {
+            loss = NAN;
+            continue;
+        }
+        u32 outer = place / axes.inner;
+        float probability = probabilities[(outer * axes.channels + (u32)number) * axes.inner + place - outer * axes.inner];
+        /* The smallest normal number; NaN is not replaced. */
+        probability = probability < 1.17549435e-38f ? 1.17549435e-38f : probability;
+        loss -= logf(probability);
+        counted += 1.0f;
     }
     loss = block_sum(loss);
     counted = block_sum(counted);
@@ -125,8 +110,8 @@ KERNEL loss_backward(
     EACH(index, axes.outer * axes.channels * axes.inner) {
         u32 run = index / axes.inner, within = index - run * axes.inner;
         u32 outer = run / axes.channels, channel = run - outer * axes.channels;
-        int number = class_of(labels[outer * axes.inner + within], axes.channels, ignores, ignored);
-        float p = probabilities[index];
-        dx[index] = number == IGNORED ? 0.0f : weight * (number == (int)channel ? p - 1.0f : p);
+        float label = labels[outer * axes.inner + within], p = probabilities[index];
+        float slope = class_of(label, axes.channels) == (int)channel ? p - 1.0f : p;
+        dx[index] = is_ignored(label, ignores, ignored) ? 0.0f : weight * slope;
     }
 }

@@ -17,7 +17,6 @@ use crate::{
     ops::{
         batch_norm::{self, Averages, Epilogue, Normalization, Operands, Source, Statistics},
         broadcast::{Spans, Sums},
-        elementwise,
     },
     proto::{BatchNormParameter, FillerParameter, LayerParameter, Phase},
     tensor::{Blob, Buffer, Shape},
@@ -137,15 +136,12 @@ impl Layer for BatchNorm {
         let normalized = self.keeps(io).then_some(&self.kept);
         let of = Operands { dy: y.diff(), y: y.data(), normalized, statistics: &self.statistics };
         let dx = io.wants_bottom_gradient(0).then(|| x.diff());
-        batch_norm::backward(device, self.normalization(io.absorbed), of, &self.sums, dx);
-        if let Some(Absorbed { parameters, parameter_gradients }) = io.absorbed {
-            let sums = [&self.sums.products, &self.sums.plain];
-            for ((parameter, sums), _) in
-                parameters.iter().zip(sums).zip(parameter_gradients).filter(|(_, wanted)| **wanted)
-            {
-                elementwise::add(device, sums, parameter.diff(), parameter.diff());
-            }
-        }
+        let wanted = |position: usize| {
+            let Absorbed { parameters, parameter_gradients } = io.absorbed?;
+            parameter_gradients.get(position)?.then(|| parameters[position].diff())
+        };
+        let diffs = [wanted(0), wanted(1)];
+        batch_norm::backward(device, self.normalization(io.absorbed), of, &self.sums, diffs, dx);
         Ok(())
     }
 

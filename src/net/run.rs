@@ -14,6 +14,9 @@ use crate::{
 /// Outputs of no more values than this are looked at after each pass on a GPU: losses and scores.
 const SMALL: usize = 64;
 
+/// Gradients of no more values than this are set to zero all at once on a GPU.
+const CLEARED_AT_ONCE: usize = 1 << 23;
+
 impl Net {
     /// Computes all blobs and returns the loss: the sum of all losses times their weights.
     ///
@@ -187,7 +190,12 @@ impl Net {
     /// The same for a backward pass that follows: its gradients take the place of those that are there. Until it ends, gradients
     /// mean nothing.
     pub fn replace_gradients(&mut self) {
-        self.old_gradients.fill(true);
+        // On a card a call for every parameter takes longer than a few million values do.
+        if self.device().card().is_some() && self.parameters.diff().len() <= CLEARED_AT_ONCE {
+            self.clear_gradients();
+        } else {
+            self.old_gradients.fill(true);
+        }
     }
 
     /// Sets to zero what no layer wrote in a pass whose gradients replace old ones.

@@ -208,10 +208,10 @@ KERNEL gradient_sums(float *partial, const float *dy, const float *y, const floa
     }
 }
 
-/* dx, when it is wanted; with `partial` the sums go to `plain` and `products`. With `through_statistics` the gradient goes
-   through mean and variance as well. */
+/* dx, when it is wanted; with `partial` the sums go to `plain` and `products`, and are added to the gradients of β and γ where
+   these are wanted. With `through_statistics` the gradient goes through mean and variance as well. */
 KERNEL gradient(
-    float *dx, float *plain, float *products, const float *partial, const float *dy, const float *y,
+    float *dx, float *plain, float *products, float *shift_diff, float *factor_diff, const float *partial, const float *dy, const float *y,
     const float *normalized, const float *deviation_of, const float *factors, Spans spans, u32 through_statistics) {
     Part part = part_of(spans);
     u32 channel = part.channel;
@@ -224,6 +224,12 @@ KERNEL gradient(
         if (part.part == 0 && threadIdx.x == 0) {
             plain[channel] = sum;
             products[channel] = product;
+            if (shift_diff) {
+                shift_diff[channel] = sum + shift_diff[channel];
+            }
+            if (factor_diff) {
+                factor_diff[channel] = product + factor_diff[channel];
+            }
         }
         if (through_statistics) {
             mean = factor * sum / count;

@@ -131,6 +131,7 @@ pub(super) fn backward(
     normalization: Normalization<'_>,
     of: Operands<'_>,
     sums: &Sums,
+    [factor_diff, shift_diff]: [Option<&Buffer>; 2],
     dx: Option<&Buffer>,
 ) {
     let Normalization { spans, source, epilogue, .. } = normalization;
@@ -148,12 +149,11 @@ pub(super) fn backward(
     let (deviation, factors) = (of.statistics.deviation.device(card), given(card, epilogue.factors));
     let through_statistics = u32::from(source == Source::Batch && of.normalized.is_some());
     let dx = written(card, dx);
-    card.launch(
-        &KERNELS,
-        "gradient",
-        spans.grid(),
-        &[&dx, &plain, &products, &partial, &dy, &y, &normalized, &deviation, &factors, &spans, &through_statistics],
-    );
+    let [factor_diff, shift_diff] = [factor_diff, shift_diff].map(|diff| written(card, diff));
+    let results: [&dyn Argument; 5] = [&dx, &plain, &products, &shift_diff, &factor_diff];
+    let operands: [&dyn Argument; 6] = [&partial, &dy, &y, &normalized, &deviation, &factors];
+    let rest: [&dyn Argument; 2] = [&spans, &through_statistics];
+    card.launch(&KERNELS, "gradient", spans.grid(), &[&results[..], &operands, &rest].concat());
 }
 
 pub(super) fn read_average(card: &'static Card, average: &Buffer, weight: &Buffer, x: &Buffer) {

@@ -7,7 +7,10 @@ mod cpu;
 mod cuda;
 
 use crate::{
-    ops::broadcast::{Spans, Sums},
+    ops::{
+        broadcast::{Spans, Sums},
+        elementwise,
+    },
     tensor::{Buffer, Device},
 };
 
@@ -127,9 +130,16 @@ pub struct Operands<'a> {
 }
 
 /// The gradient of [`forward`]. With g the gradient behind the ReLU, Σ g and Σ g·x̂ of every channel go to `sums` when x̂ is
-/// given: those of β and γ. dx = γ·(g − mean(g) − mean(g·x̂)·x̂) / deviation, means over the batch; γ·g / deviation when the
-/// statistics were given. `dx` may be the memory of `dy`, or not be asked for.
-pub fn backward(device: Device, normalization: Normalization<'_>, of: Operands<'_>, sums: &Sums, dx: Option<&Buffer>) {
+/// given: those of β and γ, which are added to `diffs` (γ's, β's) where these are wanted. dx = γ·(g − mean(g) − mean(g·x̂)·x̂) / deviation,
+/// means over the batch; γ·g / deviation when the statistics were given. `dx` may be the memory of `dy`, or not be asked for.
+pub fn backward(
+    device: Device,
+    normalization: Normalization<'_>,
+    of: Operands<'_>,
+    sums: &Sums,
+    diffs: [Option<&Buffer>; 2],
+    dx: Option<&Buffer>,
+) {
     match device {
         Device::Cpu => {
             let epilogue = normalization.epilogue;
@@ -143,7 +153,12 @@ pub fn backward(device: Device, normalization: Normalization<'_>, of: Operands<'
                 factors: factors.as_deref(),
             };
             cpu::backward(normalization, &of, sums, dx);
+            for (sums, diff) in [&sums.products, &sums.plain].into_iter().zip(diffs) {
+                if let Some(diff) = diff {
+                    elementwise::add(device, sums, diff, diff);
+                }
+            }
         }
-        Device::Cuda(card) => cuda::backward(card, normalization, of, sums, dx),
+        Device::Cuda(card) => cuda::backward(card, normalization, of, sums, diffs, dx),
     }
 }

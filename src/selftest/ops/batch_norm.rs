@@ -84,16 +84,20 @@ fn one_case(trial: &mut Trial, case: usize, spans: Spans) {
     let (statistics, y, kept, ..) = on_cpu;
     let [on_cpu, on_card] = [Device::Cpu, trial.card()].map(|device| {
         let (sums, dx) = (sums(spans.dim), trial.twin(&dy));
+        let (factor_diff, shift_diff) = (trial.twin(&factors), trial.twin(&shifts));
+        let diffs = [keeps.then_some(&factor_diff), (keeps && case.is_multiple_of(2)).then_some(&shift_diff)];
         let from = if case.is_multiple_of(2) { &dx } else { &dy };
         let of = Operands { dy: from, y: &y, normalized: keeps.then_some(&kept), statistics: &statistics };
-        batch_norm::backward(device, normalization, of, &sums, (case % 7 != 6).then_some(&dx));
-        (sums, dx)
+        batch_norm::backward(device, normalization, of, &sums, diffs, (case % 7 != 6).then_some(&dx));
+        (sums, dx, factor_diff, shift_diff)
     });
     if keeps {
         trial.close("Σ g", &on_cpu.0.plain, &on_card.0.plain);
         trial.close("Σ g·x̂", &on_cpu.0.products, &on_card.0.products);
     }
     trial.close("dx", &on_cpu.1, &on_card.1);
+    trial.close("gradient of γ", &on_cpu.2, &on_card.2);
+    trial.close("gradient of β", &on_cpu.3, &on_card.3);
 }
 
 /// The spans of a convolution's output, large where it is timed.
@@ -117,7 +121,7 @@ fn time_backward(trial: &mut Trial) {
     let (statistics, sums) = (statistics(spans.dim), sums(spans.dim));
     let (card, count) = (trial.card(), spans.count() as u64);
     let of = Operands { dy: &dy, y: &y, normalized: Some(&kept), statistics: &statistics };
-    trial.time(20 * count, 8 * count, || batch_norm::backward(card, normalization, of, &sums, Some(&dx)));
+    trial.time(20 * count, 8 * count, || batch_norm::backward(card, normalization, of, &sums, [None; 2], Some(&dx)));
 }
 
 fn read_average(trial: &mut Trial) {

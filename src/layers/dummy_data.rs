@@ -47,7 +47,7 @@ impl DummyData {
             self.fillers.iter().enumerate().filter(|(_, filler)| (filler.r#type() == "constant") == constant)
         {
             let top = io.top(top);
-            fill(filler, top.shape(), &mut top.data().host_mut(), &mut random, FILLER)?;
+            fill(filler, top.shape(), &mut top.data().host_anew(), &mut random, FILLER)?;
             top.data().bring_to(io.device());
         }
         Ok(())

@@ -63,19 +63,28 @@ impl Layer for MemoryData {
         io.set_top_shape(1, &Shape::from([self.shape[0]]))
     }
 
-    fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
+    fn prepare(&mut self, io: &mut Io<'_>) -> Result<()> {
         let fed = self.feed.as_ref().is_some_and(|feed| {
             feed.next(|images, labels| {
-                io.top(0).data().host_mut().copy_from_slice(images);
-                io.top(1).data().host_mut().copy_from_slice(labels);
+                io.top(0).data().host_anew().copy_from_slice(images);
+                io.top(1).data().host_anew().copy_from_slice(labels);
             })
         });
         if fed {
+            [0, 1].iter().for_each(|&top| io.top(top).data().bring_to(io.device()));
             return Ok(());
         }
         let message = "the layer has no images: give it some with Net::feed(name) and set or push; from files, use ImageData, \
                        Data or HDF5Data instead";
         Err(Error::config("memory_data_param", message))
+    }
+
+    fn forward(&mut self, _io: &mut Io<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn runs_on_device(&self) -> bool {
+        true
     }
 
     fn backward(&mut self, _: &mut Io<'_>) -> Result<()> {

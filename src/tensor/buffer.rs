@@ -58,6 +58,16 @@ impl Buffer {
         AtomicRefMut::map(self.block.host_mut(), |block| &mut block[self.start..self.start + self.len])
     }
 
+    /// The values on the host, all of which are to be written: those on a card are not fetched, unless others lie in the same block.
+    ///
+    /// # Panics
+    /// When the block is borrowed at this moment.
+    pub fn host_anew(&self) -> HostMut<'_> {
+        let is_whole = self.start == 0 && self.len == self.block.len();
+        let block = if is_whole { self.block.host_anew() } else { self.block.host_mut() };
+        AtomicRefMut::map(block, |block| &mut block[self.start..self.start + self.len])
+    }
+
     /// Where the values lie on a card, to be read there by what is launched next.
     ///
     /// # Panics

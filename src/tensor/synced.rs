@@ -73,6 +73,16 @@ impl<T: Plain> Synced<T> {
         AtomicRefMut::map(block, |block| block.host.as_mut_slice())
     }
 
+    /// The values on the host, all of which are to be written: those on a card are not fetched.
+    ///
+    /// # Panics
+    /// When they are borrowed at this moment.
+    pub fn host_anew(&self) -> AtomicRefMut<'_, [T]> {
+        let mut block = self.block.borrow_mut();
+        block.newest = Newest::Host;
+        AtomicRefMut::map(block, |block| block.host.as_mut_slice())
+    }
+
     /// Where the values lie on a card, to be read there by what is launched next.
     ///
     /// # Panics

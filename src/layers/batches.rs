@@ -131,9 +131,9 @@ impl Batches {
                 area.fill(batch, io.top(0).data(), (io.tops.len() > 1).then(|| io.top(1).data()));
                 return Ok(());
             }
-            io.top(0).data().host_mut().copy_from_slice(&batch.images);
+            io.top(0).data().host_anew().copy_from_slice(&batch.images);
             if io.tops.len() > 1 {
-                io.top(1).data().host_mut().copy_from_slice(&batch.labels);
+                io.top(1).data().host_anew().copy_from_slice(&batch.labels);
             }
             Ok(())
         })

@@ -16,7 +16,7 @@ pub struct Choice {
     /// GPU to run on, by its number (`rcaffe devices` lists them) [default: what the solver's solver_mode says, else the CPU]
     #[arg(long, value_name = "N")]
     pub gpu: Option<String>,
-    /// How a GPU rounds products of matrices: f32, or tf32, faster and with three digits
+    /// How a GPU rounds products of matrices and convolutions: f32, or tf32, faster and with three digits
     #[arg(long, value_name = "KIND", default_value = "f32", hide_default_value = true)]
     pub math: MathName,
 }

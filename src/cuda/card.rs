@@ -164,6 +164,11 @@ impl Card {
         }
     }
 
+    /// How products are rounded.
+    pub fn math(&self) -> Math {
+        *lock(&self.math)
+    }
+
     /// What it was asked to do so far.
     pub fn counters(&self) -> Counters {
         let pool = lock(&self.pool);

@@ -66,16 +66,26 @@ impl Layer for Hdf5Data {
         Ok(())
     }
 
-    fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
+    fn prepare(&mut self, io: &mut Io<'_>) -> Result<()> {
         let rows = self.rows.as_mut().expect(SET_UP);
         for item in 0..self.parameter.batch_size() as usize {
             for top in 0..io.tops.len() {
                 let row = rows.row(top);
-                io.top(top).data().host_mut()[item * row.len()..][..row.len()].copy_from_slice(row);
+                let data = io.top(top).data();
+                let mut values = if item == 0 { data.host_anew() } else { data.host_mut() };
+                values[item * row.len()..][..row.len()].copy_from_slice(row);
             }
             rows.advance()?;
         }
         Ok(())
+    }
+
+    fn forward(&mut self, _: &mut Io<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn runs_on_device(&self) -> bool {
+        true
     }
 
     fn backward(&mut self, _: &mut Io<'_>) -> Result<()> {

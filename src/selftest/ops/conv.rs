@@ -1,6 +1,7 @@
 //! Checks of convolutions: every direction, with groups, strides, padding and dilation, and every tile that products are cut into.
 
 use crate::{
+    cuda::Math,
     ops::conv::{Axis, Convolution, Geometry},
     selftest::check::{OpCheck, Trial},
     tensor::{Buffer, Device},
@@ -11,6 +12,7 @@ pub static CHECKS: &[OpCheck] = &[
     OpCheck { name: "convolution, gradient of the bottom", run: backward_bottom },
     OpCheck { name: "convolution, gradient of the weights", run: backward_weights },
     OpCheck { name: "convolution, gradient of the bias", run: backward_bias },
+    OpCheck { name: "convolution by tensor cores", run: tensor_cores },
 ];
 
 fn forward(trial: &mut Trial) {
@@ -54,6 +56,33 @@ fn backward_bias(trial: &mut Trial) {
     let [top, diff] = [case.top, case.geometry.outputs].map(Buffer::zeros);
     let (mut op, card) = (case.op(), trial.card());
     trial.time(4 * case.top as u64, case.top as u64, || op.backward_bias(card, &top, &diff));
+}
+
+/// All directions with `--math tf32`, of values that it does not round.
+fn tensor_cores(trial: &mut Trial) {
+    let Device::Cuda(card) = trial.card() else { return };
+    let math = card.math();
+    card.set_math(Math::Tf32);
+    for number in 0..trial.cases() {
+        let mut case = Case::random(trial, number);
+        (case.geometry.images, case.tile) = (1, Some(number));
+        let case = Case::new(case.geometry, case.tile, false);
+        let [bottom, weights, top] = [case.bottom, case.weights, case.top].map(|count| trial.values(count));
+        for values in [&bottom, &weights, &top] {
+            values.host_mut().iter_mut().for_each(|value| *value = f32::from_bits(value.to_bits() & 0xffff_e000));
+        }
+        case.compare(trial, "top", case.top, |op, device, result| op.forward(device, &bottom, &weights, None, result));
+        case.compare(trial, "bottom_diff", case.bottom, |op, device, result| {
+            op.backward_bottom(device, &top, &weights, None, result);
+        });
+        case.compare(trial, "weights_diff", case.weights, |op, device, result| {
+            op.backward_weights(device, &bottom, &top, result);
+        });
+    }
+    let case = Case::timed(trial);
+    let [bottom, weights, top] = [case.bottom, case.weights, case.top].map(Buffer::zeros);
+    case.compare(trial, "top", case.top, |op, device, _| op.forward(device, &bottom, &weights, None, &top));
+    card.set_math(math);
 }
 
 /// A convolution and the values of all that belongs to it.

@@ -18,6 +18,9 @@ typedef struct {
 #define ELSEWHERE 0xffffffffu
 
 /* Threads that load a summand's columns stand side by side; so many summands are loaded at once, and so many times. */
+/* Blocks of four behind the columns of a summand, so that what is read together lies in different banks. */
+#define PAD (TENSOR ? 2 : 0)
+
 #define LINES (256 / COLUMNS)
 #define LOADS (DEPTH / LINES)
 #define LEFT_LOADS (ROWS * DEPTH / 4)
@@ -25,8 +28,8 @@ typedef struct {
 KERNEL __launch_bounds__(256, 2) correlate(float *__restrict__ result, const float *__restrict__ source,
                                            const float *__restrict__ weights, const u32 *__restrict__ table,
                                            const float *__restrict__ bias, Correlation sizes) {
-    SHARED float4 left[2][DEPTH][ROWS / 4];
-    SHARED float4 right[2][DEPTH][COLUMNS / 4];
+    SHARED float4 left[2][DEPTH][ROWS / 4 + PAD];
+    SHARED float4 right[2][DEPTH][COLUMNS / 4 + PAD];
     SHARED u32 places[COLUMNS];
     EXPECT(blockDim.x == 256);
     u32 row_tiles = sizes.padded_rows / ROWS, first_row = blockIdx.x % row_tiles * ROWS;
@@ -80,23 +83,24 @@ KERNEL __launch_bounds__(256, 2) correlate(float *__restrict__ result, const flo
             }
         }
         u32 now = step % 2;
-        if (step > 0) multiply(&left[1 - now][0][0], ROWS / 4, &right[1 - now][0][0], COLUMNS / 4, place, sums);
+        if (step > 0) multiply(&left[1 - now][0][0], ROWS / 4 + PAD, &right[1 - now][0][0], COLUMNS / 4 + PAD, place, sums);
         if (step < sizes.steps) {
-            if (LEFT_LOADS == 256 || thread < LEFT_LOADS) left[now][thread / (ROWS / 4)][thread % (ROWS / 4)] = next_left;
+            if (LEFT_LOADS == 256 || thread < LEFT_LOADS) left[now][thread / (ROWS / 4)][thread % (ROWS / 4)] = make_float4(
+                    factor(next_left.x), factor(next_left.y), factor(next_left.z), factor(next_left.w));
             float *to = (float *)&right[now][line][0] + thread % COLUMNS;
 #pragma unroll
             for (u32 load = 0; load < LOADS; load++)
-                to[load * LINES * COLUMNS] = next_right[load];
+                to[load * LINES * (COLUMNS + 4 * PAD)] = factor(next_right[load]);
         }
         __syncthreads();
     }
 
     float4 *all = &right[0][0][0];
 #pragma unroll
-    for (u32 part = 0; part < TALL; part++) {
-        lay_out(all, place, sums[part]);
+    for (u32 part = 0; part < PARTS; part++) {
+        lay_out(all, place, sums, part);
         __syncthreads();
-        for (u32 index = thread; index < DOWN * COLUMNS; index += 256) {
+        for (u32 index = thread; index < PART_ROWS * COLUMNS; index += 256) {
             u32 row = first_row + row_of(part, index / COLUMNS), at = places[index % COLUMNS];
             if (row < sizes.rows && at != ELSEWHERE) {
                 row += blockIdx.y * sizes.rows;

@@ -3,7 +3,7 @@
 //! All three directions are matrix products whose one side is read from the image at the im2col matrix's places, as on the host
 //! (`product.cu` has the tiles, `correlate.cu` and `weights.cu` what they read). The gradient of the bottom is cut into phases, so
 //! that no product is with a zero between strides. Sums that are cut into parts are added in an order that only depends on the sizes.
-//! Groups of few channels go output by output (`conv.cu`). Convolutions over more than two axes of consequence are the host's.
+//! With `--math tf32` the products go by tensor cores. Groups of few channels go output by output (`conv.cu`). Convolutions over more than two axes of consequence are the host's.
 
 mod narrow;
 mod plan;
@@ -127,7 +127,7 @@ impl Workspace {
                 let parts = weights.blocks[1];
                 resize(&mut self.parts, weights.count * parts);
                 card.launch(
-                    weights.kernels,
+                    weights.kernels.on(card),
                     "weigh",
                     Grid::blocks_3d(weights.blocks, THREADS),
                     &[
@@ -227,7 +227,7 @@ fn run(
     let bias = bias.map_or(Pointer::NULL, |bias| bias.device(card));
     for phase in &pass.phases {
         card.launch(
-            pass.kernels,
+            pass.kernels.on(card),
             "correlate",
             Grid::blocks_2d([phase.blocks, pass.groups], THREADS),
             &[

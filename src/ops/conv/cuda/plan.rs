@@ -2,12 +2,9 @@
 
 use super::{
     super::geometry::{Axis, Geometry},
-    tiles::{self, Tile},
+    tiles::{self, Kernels, Tile},
 };
-use crate::{
-    cuda::{Argument, Source},
-    tensor::Synced,
-};
+use crate::{cuda::Argument, tensor::Synced};
 
 /// In the table of weights: none.
 const NO_WEIGHT: u32 = u32::MAX;
@@ -184,7 +181,7 @@ unsafe impl Argument for Packing {}
 /// A direction that results in planes: the top, or the bottom's gradient.
 #[derive(Debug)]
 pub(super) struct Pass {
-    pub kernels: &'static Source,
+    pub kernels: &'static Kernels,
     pub groups: usize,
     pub phases: Vec<Phase>,
     /// The values of all packed weights, and how they are packed.
@@ -343,7 +340,7 @@ unsafe impl Argument for Weighing {}
 /// The gradient of the weights.
 #[derive(Debug)]
 pub(super) struct WeightGradient {
-    pub kernels: &'static Source,
+    pub kernels: &'static Kernels,
     pub sizes: Weighing,
     /// Tiles of a group, parts of the sums, groups.
     pub blocks: [usize; 3],

@@ -1,6 +1,6 @@
 //! The tiles that a product can be cut into, each a kernel of its own, and which of them suits a product.
 
-use crate::cuda::Source;
+use crate::cuda::{Card, Math, Source};
 
 /// Multiprocessors that there should be work for. Not those of the card at hand: how sums are cut must not depend on it.
 const MULTIPROCESSORS: usize = 132;
@@ -17,6 +17,23 @@ const BYTES_PER_CYCLE: f64 = 2000.0;
 /// The least columns that are a part of a sum over columns, and what their number is a multiple of.
 const LEAST_PART: usize = 256;
 
+/// A kernel for each way to multiply.
+#[derive(Debug)]
+pub(super) struct Kernels {
+    f32: Source,
+    tf32: Source,
+}
+
+impl Kernels {
+    /// The kernel for a card, as `--math` asks; cards before 8.0 multiply no TF32.
+    pub fn on(&self, card: &Card) -> &Source {
+        match card.math() {
+            Math::Tf32 if card.properties().capability >= 80 => &self.tf32,
+            _ => &self.f32,
+        }
+    }
+}
+
 /// The tile of a product that a block of 256 threads computes; see `product.cu`.
 pub(super) struct Tile {
     pub rows: usize,
@@ -26,13 +43,13 @@ pub(super) struct Tile {
     /// The part of a card's speed that its inner loop is expected to reach.
     speed: f64,
     /// The correlation whose table has an entry for every summand.
-    pub each: Source,
+    pub each: Kernels,
     /// The correlation whose table has an entry for eight channels.
-    pub eights: Source,
+    pub eights: Kernels,
     /// The gradient of weights whose table has an entry for every weight.
-    pub weigh: Source,
+    pub weigh: Kernels,
     /// The same with an entry for [`run`](Tile::run) channels.
-    pub weigh_runs: Source,
+    pub weigh_runs: Kernels,
 }
 
 impl std::fmt::Debug for Tile {
@@ -41,82 +58,79 @@ impl std::fmt::Debug for Tile {
     }
 }
 
-macro_rules! defines {
-    ($rows:literal, $columns:literal, $tall:literal, $wide:literal, $groups:literal) => {
-        concat!(
-            "#define ROWS ",
-            $rows,
-            "\n#define COLUMNS ",
-            $columns,
-            "\n#define TALL ",
-            $tall,
-            "\n#define WIDE ",
-            $wide,
-            "\n#define GROUPS ",
-            $groups,
-            "\n"
-        )
+/// The text of a kernel: a tile's size, for tensor cores or not, and the files.
+macro_rules! source {
+    ($kind:literal, $tensor:literal, [$rows:literal, $columns:literal, $tall:literal, $wide:literal, $groups:literal], $($part:expr),*) => {
+        Source {
+            name: concat!($kind, "_", $rows, "x", $columns, "_tensor", $tensor),
+            text: concat!(
+                "#define TENSOR ", $tensor, "\n#define ROWS ", $rows, "\n#define COLUMNS ", $columns, "\n#define TALL ", $tall,
+                "\n#define WIDE ", $wide, "\n#define GROUPS ", $groups, "\n", $($part),*
+            ),
+        }
+    };
+}
+
+/// A kernel for each way to multiply.
+macro_rules! kernels {
+    ($kind:literal, $tile:tt, $($part:expr),*) => {
+        Kernels { f32: source!($kind, 0, $tile, $($part),*), tf32: source!($kind, 1, $tile, $($part),*) }
     };
 }
 
 macro_rules! tile {
-    ($rows:literal, $columns:literal, $tall:literal, $wide:literal, $groups:literal, $speed:literal) => {
+    ([$rows:literal, $columns:literal, $tall:literal, $wide:literal, $groups:literal], $speed:literal) => {
+        tile!($rows, $columns, $groups, $speed, [$rows, $columns, $tall, $wide, $groups])
+    };
+    ($rows:literal, $columns:literal, $groups:literal, $speed:literal, $tile:tt) => {
         Tile {
             rows: $rows,
             columns: $columns,
             depth: 8 * $groups,
             speed: $speed,
-            each: Source {
-                name: concat!("correlate_", $rows, "x", $columns, "_each"),
-                text: concat!(
-                    defines!($rows, $columns, $tall, $wide, $groups),
-                    "#define RUN 1\n",
-                    include_str!("product.cu"),
-                    include_str!("correlate.cu")
-                ),
-            },
-            eights: Source {
-                name: concat!("correlate_", $rows, "x", $columns, "_eights"),
-                text: concat!(
-                    defines!($rows, $columns, $tall, $wide, $groups),
-                    "#define RUN 8\n",
-                    include_str!("product.cu"),
-                    include_str!("correlate.cu")
-                ),
-            },
-            weigh: Source {
-                name: concat!("weigh_", $rows, "x", $columns, "_each"),
-                text: concat!(
-                    "#define RUNS 0\n",
-                    include_str!("division.cu"),
-                    defines!($rows, $columns, $tall, $wide, $groups),
-                    include_str!("product.cu"),
-                    include_str!("weights.cu")
-                ),
-            },
-            weigh_runs: Source {
-                name: concat!("weigh_", $rows, "x", $columns, "_runs"),
-                text: concat!(
-                    "#define RUNS 1\n",
-                    include_str!("division.cu"),
-                    defines!($rows, $columns, $tall, $wide, $groups),
-                    include_str!("product.cu"),
-                    include_str!("weights.cu")
-                ),
-            },
+            each: kernels!(
+                "correlate_each",
+                $tile,
+                "#define RUN 1\n",
+                include_str!("product.cu"),
+                include_str!("correlate.cu")
+            ),
+            eights: kernels!(
+                "correlate_eights",
+                $tile,
+                "#define RUN 8\n",
+                include_str!("product.cu"),
+                include_str!("correlate.cu")
+            ),
+            weigh: kernels!(
+                "weigh_each",
+                $tile,
+                "#define RUNS 0\n",
+                include_str!("division.cu"),
+                include_str!("product.cu"),
+                include_str!("weights.cu")
+            ),
+            weigh_runs: kernels!(
+                "weigh_runs",
+                $tile,
+                "#define RUNS 1\n",
+                include_str!("division.cu"),
+                include_str!("product.cu"),
+                include_str!("weights.cu")
+            ),
         }
     };
 }
 
 /// All tiles: rows, columns, results of a thread down and across, groups of threads, speed.
 pub(super) static TILES: [Tile; 7] = [
-    tile!(128, 128, 8, 8, 1, 0.75),
-    tile!(64, 128, 8, 8, 2, 0.7),
-    tile!(64, 64, 8, 4, 2, 0.6),
-    tile!(32, 128, 8, 4, 2, 0.57),
-    tile!(32, 64, 8, 4, 4, 0.5),
-    tile!(32, 32, 4, 4, 4, 0.4),
-    tile!(16, 128, 4, 8, 4, 0.5),
+    tile!([128, 128, 8, 8, 1], 0.75),
+    tile!([64, 128, 8, 8, 2], 0.7),
+    tile!([64, 64, 8, 4, 2], 0.6),
+    tile!([32, 128, 8, 4, 2], 0.57),
+    tile!([32, 64, 8, 4, 4], 0.5),
+    tile!([32, 32, 4, 4, 4], 0.4),
+    tile!([16, 128, 4, 8, 4], 0.5),
 ];
 
 /// The kernels around the products.

@@ -17,6 +17,9 @@ typedef struct {
     u32 rows, taps, kernel, row_tiles, groups;
 } Weighing;
 
+/* Blocks of four behind the columns of a summand, so that what is read or written together lies in different banks. */
+#define PAD (TENSOR ? 2 : 1)
+
 /* Eight threads of a warp load neighbouring summands of one line, the next eight of the next line: so memory is read in whole sectors,
  * and shared memory, whose summands are four banks apart, written without conflicts. */
 #define LINES (32 / GROUPS)
@@ -25,8 +28,8 @@ typedef struct {
 
 KERNEL __launch_bounds__(256, 2) weigh(float *__restrict__ result, const float *__restrict__ source, const float *__restrict__ top,
                                        const u32 *__restrict__ table, Weighing sizes) {
-    SHARED float4 left[2][DEPTH][ROWS / 4 + 1];
-    SHARED float4 right[2][DEPTH][COLUMNS / 4 + 1];
+    SHARED float4 left[2][DEPTH][ROWS / 4 + PAD];
+    SHARED float4 right[2][DEPTH][COLUMNS / 4 + PAD];
     /* The weights that the tile's columns are; the table's entries for them. */
     SHARED u32 weights[COLUMNS], offsets[COLUMNS], taps[COLUMNS];
     EXPECT(blockDim.x == 256);
@@ -91,15 +94,15 @@ KERNEL __launch_bounds__(256, 2) weigh(float *__restrict__ result, const float *
 #endif
         }
         u32 now = step % 2;
-        if (step > 0) multiply(&left[1 - now][0][0], ROWS / 4 + 1, &right[1 - now][0][0], COLUMNS / 4 + 1, place, sums);
+        if (step > 0) multiply(&left[1 - now][0][0], ROWS / 4 + PAD, &right[1 - now][0][0], COLUMNS / 4 + PAD, place, sums);
         if (step < steps) {
             float *to_left = (float *)&left[now][summand][0] + line, *to_right = (float *)&right[now][summand][0] + line;
 #pragma unroll
             for (u32 load = 0; load < LEFT_LOADS; load++)
-                to_left[load * LINES] = next_left[load];
+                to_left[load * LINES] = factor(next_left[load]);
 #pragma unroll
             for (u32 load = 0; load < RIGHT_LOADS; load++)
-                to_right[load * LINES] = next_right[load];
+                to_right[load * LINES] = factor(next_right[load]);
         }
         __syncthreads();
     }
@@ -107,10 +110,10 @@ KERNEL __launch_bounds__(256, 2) weigh(float *__restrict__ result, const float *
     float4 *all = &right[0][0][0];
     u32 first = (blockIdx.y * sizes.groups + blockIdx.z) * sizes.rows;
 #pragma unroll
-    for (u32 part = 0; part < TALL; part++) {
-        lay_out(all, place, sums[part]);
+    for (u32 part = 0; part < PARTS; part++) {
+        lay_out(all, place, sums, part);
         __syncthreads();
-        for (u32 index = thread; index < DOWN * COLUMNS; index += 256) {
+        for (u32 index = thread; index < PART_ROWS * COLUMNS; index += 256) {
             u32 row = first_row + row_of(part, index / COLUMNS), weight = weights[index % COLUMNS];
             if (row < sizes.rows && weight != NOWHERE) result[(first + row) * sizes.taps + weight] = total((const float *)all, index);
         }

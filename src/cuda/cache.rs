@@ -1,7 +1,7 @@
-//! Compiled kernels on disk: compiling takes a second or two, reading no time.
+//! What is found out once and kept on disk: compiled kernels, and which of two ways is faster.
 //!
 //! `RCAFFE_CACHE` names the folder; else it is `rcaffe` in the user's folder of caches. An image is found by what it was made from: source,
-//! compute capability, compiler and driver.
+//! compute capability, compiler and driver. Where the folder cannot be written, everything is found out anew in each run.
 
 use std::{
     env, fs,
@@ -11,6 +11,7 @@ use std::{
 use md5::{Digest, Md5};
 
 use super::{
+    Card,
     compile::{self, OPTIONS, PRELUDE, Source},
     libraries,
 };
@@ -29,22 +30,57 @@ pub fn image(source: &Source, capability: u32, driver: i32) -> Result<Vec<u8>> {
     }
     log::debug!("Compiling {}.cu for compute capability {}.{}", source.name, capability / 10, capability % 10);
     let image = compile::compile(source, capability, false)?.image;
-    if let Some(file) = file
-        && let Err(error) = write(&file, &image)
-    {
-        log::debug!("{}: {error}: kernels are compiled anew in every run", file.display());
+    if let Some(file) = file {
+        keep(&file, &image);
     }
     Ok(image)
 }
 
+/// The answer to a question about a card, kept for the next run.
+#[derive(Debug)]
+pub struct Memo {
+    file: Option<PathBuf>,
+}
+
+impl Memo {
+    /// The place of the answer for this card, its driver and this version of the program.
+    pub fn new(card: &Card, question: &str) -> Self {
+        let properties = card.properties();
+        let driver = properties.driver.to_string();
+        let key = hash([question, &properties.name, &driver, env!("CARGO_PKG_VERSION")]);
+        Memo { file: folder().map(|folder| folder.join(format!("{key}.choice"))) }
+    }
+
+    /// The answer of an earlier run.
+    pub fn read(&self) -> Option<String> {
+        fs::read_to_string(self.file.as_deref()?).ok()
+    }
+
+    /// Keeps the answer.
+    pub fn write(&self, answer: &str) {
+        if let Some(file) = &self.file {
+            keep(file, answer.as_bytes());
+        }
+    }
+}
+
+fn keep(file: &Path, bytes: &[u8]) {
+    if let Err(error) = write(file, bytes) {
+        log::debug!("{}: {error}: nothing is kept for the next run", file.display());
+    }
+}
+
 fn key(source: &Source, capability: u32, driver: i32, compiler: &str) -> String {
+    let [capability, driver] = [capability.to_string(), driver.to_string()];
+    hash([PRELUDE, source.text, compiler, &capability, &driver].into_iter().chain(OPTIONS))
+}
+
+fn hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     let mut hash = Md5::new();
-    for part in [PRELUDE, source.text, compiler].into_iter().chain(OPTIONS) {
+    for part in parts {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
-    hash.update(capability.to_le_bytes());
-    hash.update(driver.to_le_bytes());
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -14,6 +14,7 @@ use cudarc::driver::{result, sys};
 use super::{
     Argument, Grid, Math, Pointer, Source,
     blas::{Blas, Product},
+    dnn::Dnn,
     failure::{describe, failed},
     kernels::Kernels,
     libraries,
@@ -49,6 +50,8 @@ pub struct Card {
     staging: Mutex<Hidden<Staging>>,
     kernels: Mutex<Kernels>,
     blas: Mutex<Option<Blas>>,
+    /// cuDNN, once it was asked for; `Some(None)` where there is none.
+    dnn: Mutex<Option<Option<Dnn>>>,
     math: Mutex<Math>,
     /// While launches are timed.
     pub(super) profile: Mutex<Option<Profile>>,
@@ -132,6 +135,7 @@ impl Card {
             staging: Mutex::new(Hidden(Staging::default())),
             kernels: Mutex::default(),
             blas: Mutex::default(),
+            dnn: Mutex::default(),
             math: Mutex::default(),
             profile: Mutex::default(),
             failure: Mutex::default(),
@@ -243,6 +247,37 @@ impl Card {
         });
         if let Err(error) = outcome {
             self.fail("cublasSgemm".into(), format!("{:?}", error.0));
+        }
+    }
+
+    /// Asks cuDNN something; `None` where there is none.
+    pub(super) fn with_dnn<R>(&'static self, question: impl FnOnce(&Dnn) -> R) -> Option<R> {
+        if self.has_failed() || self.is_capturing() {
+            return None;
+        }
+        self.enter();
+        let mut dnn = lock(&self.dnn);
+        dnn.get_or_insert_with(|| Dnn::new(self)).as_ref().map(question)
+    }
+
+    /// Lets cuDNN do something, behind all that was given to the card.
+    pub(super) fn by_dnn(&'static self, work: impl FnOnce(&Dnn) -> Result<(), String>) {
+        if self.has_failed() {
+            return;
+        }
+        self.enter();
+        let dnn = lock(&self.dnn);
+        let Some(Some(dnn)) = dnn.as_ref() else { return };
+        self.launches.fetch_add(1, Relaxed);
+        let mut outcome = Ok(());
+        self.attempt("cuEventRecord", || {
+            self.timed("cuDNN", || {
+                outcome = work(dnn);
+                Ok(())
+            })
+        });
+        if let Err(message) = outcome {
+            self.fail("cuDNN".into(), message);
         }
     }
 

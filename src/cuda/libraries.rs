@@ -60,6 +60,17 @@ pub fn cublas() -> Result<()> {
     load(&Library { name: "cublas", title: "cuBLAS", advice, versions: VERSIONS, is_present })
 }
 
+/// Loads the library of convolutions.
+///
+/// # Errors
+/// When it is nowhere, which is no harm.
+pub fn cudnn() -> Result<()> {
+    // SAFETY: as for the driver.
+    let is_present = || unsafe { cudarc::cudnn::sys::is_culib_present() };
+    let advice = "`pip install nvidia-cudnn-cu13`, and let RCAFFE_CUDA_PATH name its folder";
+    load(&Library { name: "cudnn", title: "cuDNN", advice, versions: &[".9", ".8", ""], is_present })
+}
+
 fn load(library: &Library) -> Result<()> {
     let asked = asked_folders();
     let found = open(library, &asked) || (library.is_present)() || open(library, &usual_folders());

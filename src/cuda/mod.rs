@@ -11,6 +11,7 @@ mod blas;
 mod cache;
 mod card;
 mod compile;
+mod dnn;
 mod failure;
 mod graph;
 mod kernels;
@@ -22,8 +23,10 @@ mod properties;
 mod staging;
 
 pub use blas::{Math, Product};
+pub use cache::Memo;
 pub use card::{Card, Counters};
 pub use compile::{Compiled, PRELUDE, Source, compile, compiler};
+pub use dnn::{Direction, DnnConvolution, DnnShape};
 pub use graph::Graph;
 pub use launch::{Argument, Grid, Pointer};
 pub use memory::Memory;

@@ -1,4 +1,4 @@
-//! An emulated card: a library that poses as CUDA's driver, NVRTC and cuBLAS, and runs kernels on the CPU.
+//! An emulated card: a library that poses as CUDA's driver, NVRTC, cuBLAS and cuDNN, and runs kernels on the CPU.
 //!
 //! Tests put it where the program looks for `libcuda.so.1`, `libnvrtc.so.12` and `libcublas.so.12`; then `--gpu 0` runs here, launches,
 //! copies and graphs included. It is strict where a real card fails, or might:
@@ -30,6 +30,7 @@ mod card;
 mod codes;
 mod copies;
 mod cublas;
+mod cudnn;
 mod devices;
 mod faults;
 mod kernels;

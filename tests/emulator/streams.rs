@@ -12,6 +12,7 @@ use crate::{
     card::{Card, in_context, note, trace},
     codes::{CAPTURED_EVENT, Code, Done, INVALID_HANDLE, INVALID_VALUE, NOT_READY},
     cublas::Product,
+    cudnn::Convolution,
     kernels::Launch,
 };
 
@@ -60,6 +61,7 @@ pub enum Operation {
     },
     Graph(Arc<Vec<Operation>>),
     Product(Product),
+    Convolution(Convolution),
 }
 
 /// A mark in a stream.
@@ -126,6 +128,7 @@ impl Card {
         match operation {
             Operation::Launch(launch) => launch.run(self),
             Operation::Product(product) => product.run(),
+            Operation::Convolution(convolution) => convolution.run(),
             Operation::Copy { to, from, bytes } => {
                 trace(|| format!("copy of {bytes} bytes"));
                 self.copy(*to, *from, *bytes);

@@ -7,11 +7,14 @@
 mod cpu;
 mod cuda;
 mod geometry;
+mod rival;
 
 pub use geometry::{Axis, Geometry};
 
+use rival::{Operands, Rival};
+
 use crate::{
-    cuda::Card,
+    cuda::{Card, Direction},
     ops::gemm::Kernel,
     tensor::{Buffer, Device},
 };
@@ -25,6 +28,7 @@ pub struct Convolution {
     cpu: cpu::Workspace,
     /// None where kernels cannot do it: then the host does.
     cuda: Option<cuda::Workspace>,
+    rival: Rival,
 }
 
 impl Convolution {
@@ -58,7 +62,8 @@ impl Convolution {
         assert!(groups > 0 && channels % groups == 0 && outputs % groups == 0, "{groups} groups of {channels}");
         let cpu = cpu::Workspace::new(Kernel::get(), &planned, any_way);
         let cuda = cuda::Workspace::new(&planned);
-        Convolution { geometry, planned, cpu, cuda }
+        let rival = Rival::new(&planned, any_way);
+        Convolution { geometry, planned, cpu, cuda, rival }
     }
 
     /// The sizes.
@@ -75,17 +80,24 @@ impl Convolution {
     /// kernels.
     pub fn use_tile(&mut self, number: usize) {
         self.cuda = cuda::Workspace::with_tile(&self.planned, number);
+        self.rival = Rival::new(&self.planned, false);
     }
 
-    /// The card and the plans for it.
-    fn on_card(&mut self, device: Device) -> Option<(&'static Card, &mut cuda::Workspace)> {
-        device.card().zip(self.cuda.as_mut())
+    /// On a card, lets cuDNN do what it can, where there is cuDNN. For checks.
+    pub fn use_cudnn(&mut self) {
+        self.rival = Rival::always(&self.planned);
+    }
+
+    /// The card, the plans for it, and cuDNN's.
+    fn on_card(&mut self, device: Device) -> Option<(&'static Card, &mut cuda::Workspace, &mut Rival)> {
+        Some((device.card()?, self.cuda.as_mut()?, &mut self.rival))
     }
 
     /// `top = bottom ∗ weights (+ bias)`; bottom N×C×..., weights M×C/groups×..., bias M, top N×M×....
     pub fn forward(&mut self, device: Device, bottom: &Buffer, weights: &Buffer, bias: Option<&Buffer>, top: &Buffer) {
-        if let Some((card, plans)) = self.on_card(device) {
-            return plans.forward(card, bottom, weights, bias, top);
+        if let Some((card, plans, rival)) = self.on_card(device) {
+            let of = Operands { direction: Direction::Forward, first: bottom, second: weights, bias, result: top };
+            return rival.run(card, of, |top| plans.forward(card, bottom, weights, bias, top));
         }
         let bias = bias.map(Buffer::host);
         let (bottom, weights, mut top) = (bottom.host(), weights.host(), top.host_mut());
@@ -102,8 +114,10 @@ impl Convolution {
         bias: Option<&Buffer>,
         bottom_diff: &Buffer,
     ) {
-        if let Some((card, plans)) = self.on_card(device) {
-            return plans.backward_bottom(card, top_diff, weights, bias, bottom_diff);
+        if let Some((card, plans, rival)) = self.on_card(device) {
+            let of =
+                Operands { direction: Direction::Bottom, first: top_diff, second: weights, bias, result: bottom_diff };
+            return rival.run(card, of, |diff| plans.backward_bottom(card, top_diff, weights, bias, diff));
         }
         let bias = bias.map(Buffer::host);
         let (top, weights, mut bottom) = (top_diff.host(), weights.host(), bottom_diff.host_mut());
@@ -112,8 +126,10 @@ impl Convolution {
 
     /// The gradient of the weights, added: `weights_diff += Σ_n top_diff ∗ bottom`.
     pub fn backward_weights(&mut self, device: Device, bottom: &Buffer, top_diff: &Buffer, weights_diff: &Buffer) {
-        if let Some((card, plans)) = self.on_card(device) {
-            return plans.backward_weights(card, bottom, top_diff, weights_diff);
+        if let Some((card, plans, rival)) = self.on_card(device) {
+            let (direction, result) = (Direction::Weights, weights_diff);
+            let of = Operands { direction, first: bottom, second: top_diff, bias: None, result };
+            return rival.run(card, of, |diff| plans.backward_weights(card, bottom, top_diff, diff));
         }
         let (bottom, top, mut weights) = (bottom.host(), top_diff.host(), weights_diff.host_mut());
         cpu::backward_weights(&mut self.cpu, &self.planned, &bottom, &top, &mut weights);
@@ -121,7 +137,7 @@ impl Convolution {
 
     /// The gradient of the bias, added: `bias_diff[m] += Σ_{n,o} top_diff[n][m][o]`.
     pub fn backward_bias(&mut self, device: Device, top_diff: &Buffer, bias_diff: &Buffer) {
-        if let Some((card, plans)) = self.on_card(device) {
+        if let Some((card, plans, _)) = self.on_card(device) {
             return plans.backward_bias(card, top_diff, bias_diff);
         }
         cpu::backward_bias(&self.planned, &top_diff.host(), &mut bias_diff.host_mut())

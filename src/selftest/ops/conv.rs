@@ -13,6 +13,7 @@ pub static CHECKS: &[OpCheck] = &[
     OpCheck { name: "convolution, gradient of the weights", run: backward_weights },
     OpCheck { name: "convolution, gradient of the bias", run: backward_bias },
     OpCheck { name: "convolution by tensor cores", run: tensor_cores },
+    OpCheck { name: "convolution by cuDNN, if there", run: by_cudnn },
 ];
 
 fn forward(trial: &mut Trial) {
@@ -83,6 +84,27 @@ fn tensor_cores(trial: &mut Trial) {
     let [bottom, weights, top] = [case.bottom, case.weights, case.top].map(Buffer::zeros);
     case.compare(trial, "top", case.top, |op, device, _| op.forward(device, &bottom, &weights, None, &top));
     card.set_math(math);
+}
+
+/// All directions; by our own kernels where there is no cuDNN.
+fn by_cudnn(trial: &mut Trial) {
+    for number in 0..trial.cases() {
+        let case = Case::random(trial, number);
+        let [bottom, weights, top, bias] =
+            [case.bottom, case.weights, case.top, case.geometry.outputs].map(|count| trial.values(count));
+        let [mut on_cpu, mut on_card] = [(); 2].map(|()| case.op());
+        on_card.use_cudnn();
+        let card = trial.card();
+        let mut both = |trial: &mut Trial, what: &str, count, run: &dyn Fn(&mut Convolution, Device, &Buffer)| {
+            let [expected, actual] = trial.results(count);
+            run(&mut on_cpu, Device::Cpu, &expected);
+            run(&mut on_card, card, &actual);
+            trial.close(&format!("{what} of {case:?}"), &expected, &actual);
+        };
+        both(trial, "top", case.top, &|op, device, to| op.forward(device, &bottom, &weights, Some(&bias), to));
+        both(trial, "bottom_diff", case.bottom, &|op, device, to| op.backward_bottom(device, &top, &weights, None, to));
+        both(trial, "weights_diff", case.weights, &|op, device, to| op.backward_weights(device, &bottom, &top, to));
+    }
 }
 
 /// A convolution and the values of all that belongs to it.

@@ -7,8 +7,8 @@ use std::{
     sync::OnceLock,
 };
 
-use super::{cache, command, files};
-use crate::program::{error, stderr, stdout};
+use super::{LIBRARIES, cache, command, files, folder_of, with_libraries};
+use crate::program::{self, error, stderr, stdout};
 
 /// Runs the self-test; returns what went wrong.
 fn outcome(environment: &[(&str, &str)]) -> Result<(), String> {
@@ -66,6 +66,23 @@ fn every_kernel_has_a_check_that_runs_it() {
 fn every_op_agrees_whatever_the_order_of_threads() {
     let outcome = outcome(&[("EMULATED_CARD_ORDER", "reversed"), ("EMULATED_CARD_GUARD", "front")]);
     assert_eq!(outcome, Ok(()), "{}", outcome.as_ref().err().unwrap_or(&String::new()));
+}
+
+/// Convolutions by cuDNN, where it is there and asked for by hand.
+#[test]
+fn cudnn_agrees_with_the_cpu() {
+    let libraries = folder_of(&[&LIBRARIES[..], &["libcudnn.so.9"]].concat());
+    let mut command = program::command();
+    with_libraries(&mut command, libraries.path()).env("RCAFFE_CUDNN", "always").env("EMULATED_CARD_TRACE", "1");
+    let run =
+        command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR"))).args(["selftest", "--quick", "--only", "conv"]);
+    let output = run.output().expect("the program starts");
+    let text = stdout(&output);
+    assert!(output.status.success() && text.trim_end().ends_with("checks passed"), "{text}");
+    for direction in ["Forward", "Bottom", "Weights"] {
+        let line = format!("convolution ({direction})");
+        assert!(stderr(&output).contains(&line), "cuDNN was not asked for {direction}");
+    }
 }
 
 #[test]

@@ -180,7 +180,7 @@ unsafe extern "C" fn cuModuleGetFunction(function: *mut usize, module: usize, na
         let place = symbol(library, "emulated_place").ok_or(NOT_FOUND)?.cast();
         let program = symbol(library, "emulated_program").ok_or(NOT_FOUND)?.cast();
         let program = CStr::from_ptr(program).to_string_lossy().into_owned();
-        record(&format!("{name}.kernel"), "");
+        record(&format!("{program}.{name}.kernel"), "");
         *function = card.new_handle();
         card.functions.insert(*function, Arc::new(Function { name, program, place, run, arguments }));
         if let Some(module) = card.modules.get_mut(&module) {

@@ -14,11 +14,12 @@
 //! The environment changes it: `EMULATED_CARD_COUNT` (cards, 1), `EMULATED_CARD_MEMORY` (bytes, 8 GiB), `EMULATED_CARD_GUARD=front`
 //! (allocations begin at a page that cannot be touched instead of ending there), `EMULATED_CARD_ORDER=reversed` (blocks and threads
 //! run from the last to the first: what depends on their order changes), `EMULATED_CARD_TRACE=1` (every operation as a line on stderr),
-//! `EMULATED_CARD_RECORD` (a folder: the text of every program that is compiled, as `NAME.cu`, and an empty file `NAME.kernel` for every kernel
-//! that is asked for), `CC` (the C compiler).
+//! `EMULATED_CARD_RECORD` (a folder: the text of every program that is compiled, as `PROGRAM.cu`, and an empty file `PROGRAM.cu.KERNEL.kernel`
+//! for every kernel that is asked for), `CC` (the C compiler).
 //!
 //! Every exported function is one of CUDA's, with its name, arguments and duties of the caller.
 
+#![cfg(target_os = "linux")]
 #![allow(non_snake_case, unsafe_op_in_unsafe_fn, clippy::missing_safety_doc, clippy::undocumented_unsafe_blocks)]
 // The lock of `card.rs` is held by whoever uses a function or a graph.
 #![allow(clippy::arc_with_non_send_sync)]

@@ -10,6 +10,7 @@ mod errors;
 mod files;
 mod fuzz;
 mod golden;
+#[cfg(target_os = "linux")]
 mod gpu;
 mod interruption;
 mod metrics;

@@ -2,7 +2,7 @@
 
 use cudarc::cublas::{result, sys};
 
-use super::{Card, Memory, Pointer, libraries};
+use super::{Card, Memory, Pointer, card::lock, libraries};
 use crate::error::Result;
 
 /// How products are rounded.
@@ -93,6 +93,35 @@ impl Blas {
                 c.0 as *mut f32,
                 ldc,
             )
+        }
+    }
+}
+
+impl Card {
+    /// A product of matrices, behind all that was given to the card.
+    pub fn product(&'static self, product: Product, a: Pointer, b: Pointer, c: Pointer) {
+        if self.has_failed() {
+            return;
+        }
+        self.enter();
+        let math = *lock(&self.math);
+        let mut blas = lock(&self.blas);
+        if blas.is_none() {
+            match Blas::new(self, math) {
+                Ok(new) => *blas = Some(new),
+                Err(error) => return self.fail_with(error),
+            }
+        }
+        self.count_launches(1);
+        let mut outcome = Ok(());
+        self.attempt("cuEventRecord", || {
+            self.timed("cuBLAS", || {
+                outcome = blas.as_ref().map_or(Ok(()), |blas| blas.product(product, a, b, c));
+                Ok(())
+            })
+        });
+        if let Err(error) = outcome {
+            self.fail("cublasSgemm".into(), format!("{:?}", error.0));
         }
     }
 }

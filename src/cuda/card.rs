@@ -13,7 +13,7 @@ use cudarc::driver::{result, sys};
 
 use super::{
     Argument, Grid, Math, Pointer, Source,
-    blas::{Blas, Product},
+    blas::Blas,
     dnn::Dnn,
     failure::{describe, failed},
     kernels::Kernels,
@@ -49,17 +49,17 @@ pub struct Card {
     pool: Mutex<Pool>,
     staging: Mutex<Hidden<Staging>>,
     kernels: Mutex<Kernels>,
-    blas: Mutex<Option<Blas>>,
+    pub(super) blas: Mutex<Option<Blas>>,
     /// cuDNN, once it was asked for; `Some(None)` where there is none.
-    dnn: Mutex<Option<Option<Dnn>>>,
-    math: Mutex<Math>,
+    pub(super) dnn: Mutex<Option<Option<Dnn>>>,
+    pub(super) math: Mutex<Math>,
     /// While launches are timed.
     pub(super) profile: Mutex<Option<Profile>>,
     /// The first call that failed, and what it said.
     failure: Mutex<Option<(String, String)>>,
     has_failed: AtomicBool,
     is_capturing: AtomicBool,
-    launches: AtomicU64,
+    pub(super) launches: AtomicU64,
     bytes_up: AtomicU64,
     bytes_down: AtomicU64,
 }
@@ -223,64 +223,6 @@ impl Card {
         });
     }
 
-    /// A product of matrices, behind all that was given to the card.
-    pub fn product(&'static self, product: Product, a: Pointer, b: Pointer, c: Pointer) {
-        if self.has_failed() {
-            return;
-        }
-        self.enter();
-        let math = *lock(&self.math);
-        let mut blas = lock(&self.blas);
-        if blas.is_none() {
-            match Blas::new(self, math) {
-                Ok(new) => *blas = Some(new),
-                Err(error) => return self.fail_with(error),
-            }
-        }
-        self.launches.fetch_add(1, Relaxed);
-        let mut outcome = Ok(());
-        self.attempt("cuEventRecord", || {
-            self.timed("cuBLAS", || {
-                outcome = blas.as_ref().map_or(Ok(()), |blas| blas.product(product, a, b, c));
-                Ok(())
-            })
-        });
-        if let Err(error) = outcome {
-            self.fail("cublasSgemm".into(), format!("{:?}", error.0));
-        }
-    }
-
-    /// Asks cuDNN something; `None` where there is none.
-    pub(super) fn with_dnn<R>(&'static self, question: impl FnOnce(&Dnn) -> R) -> Option<R> {
-        if self.has_failed() || self.is_capturing() {
-            return None;
-        }
-        self.enter();
-        let mut dnn = lock(&self.dnn);
-        dnn.get_or_insert_with(|| Dnn::new(self)).as_ref().map(question)
-    }
-
-    /// Lets cuDNN do something, behind all that was given to the card.
-    pub(super) fn by_dnn(&'static self, work: impl FnOnce(&Dnn) -> Result<(), String>) {
-        if self.has_failed() {
-            return;
-        }
-        self.enter();
-        let dnn = lock(&self.dnn);
-        let Some(Some(dnn)) = dnn.as_ref() else { return };
-        self.launches.fetch_add(1, Relaxed);
-        let mut outcome = Ok(());
-        self.attempt("cuEventRecord", || {
-            self.timed("cuDNN", || {
-                outcome = work(dnn);
-                Ok(())
-            })
-        });
-        if let Err(message) = outcome {
-            self.fail("cuDNN".into(), message);
-        }
-    }
-
     /// Copies values to the card, behind all that was given to it; the values are free when the call returns.
     pub fn send<T: Copy>(&self, values: &[T], to: Pointer) {
         if values.is_empty() || self.has_failed() || self.refuses_while_capturing("a copy to the card") {
@@ -392,17 +334,17 @@ impl Card {
         refuses
     }
 
-    fn has_failed(&self) -> bool {
+    pub(super) fn has_failed(&self) -> bool {
         self.has_failed.load(Relaxed)
     }
 
-    fn fail(&self, call: String, message: String) {
+    pub(super) fn fail(&self, call: String, message: String) {
         let mut failure = lock(&self.failure);
         failure.get_or_insert((call, message));
         self.has_failed.store(true, Relaxed);
     }
 
-    fn fail_with(&self, error: Error) {
+    pub(super) fn fail_with(&self, error: Error) {
         match error {
             Error::Cuda { call, message, .. } => self.fail(call, message),
             other => self.fail("CUDA".into(), other.to_string()),
@@ -410,7 +352,7 @@ impl Card {
     }
 
     /// Makes the card's context current in this thread.
-    fn enter(&self) {
+    pub(super) fn enter(&self) {
         let ordinal = Some(self.properties.ordinal);
         if CURRENT.get() != ordinal {
             // SAFETY: the context is never given back.

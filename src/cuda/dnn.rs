@@ -4,7 +4,7 @@ use std::ffi::{c_int, c_void};
 
 use cudarc::cudnn::sys;
 
-use super::{Card, Math, Memory, Pointer, libraries};
+use super::{Card, Math, Memory, Pointer, card::lock, libraries};
 
 /// A convolution over two axes, in cuDNN's terms: sizes of all that takes part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +67,39 @@ impl Dnn {
             is_done(sys::cudnnCreate(&mut handle)) && is_done(sys::cudnnSetStream(handle, card.stream().cast()))
         };
         is_ready.then_some(Dnn { handle })
+    }
+}
+
+impl Card {
+    /// Asks cuDNN something; `None` where there is none.
+    fn with_dnn<R>(&'static self, question: impl FnOnce(&Dnn) -> R) -> Option<R> {
+        if self.has_failed() || self.is_capturing() {
+            return None;
+        }
+        self.enter();
+        let mut dnn = lock(&self.dnn);
+        dnn.get_or_insert_with(|| Dnn::new(self)).as_ref().map(question)
+    }
+
+    /// Lets cuDNN do something, behind all that was given to the card.
+    fn by_dnn(&'static self, work: impl FnOnce(&Dnn) -> Result<(), String>) {
+        if self.has_failed() {
+            return;
+        }
+        self.enter();
+        let dnn = lock(&self.dnn);
+        let Some(Some(dnn)) = dnn.as_ref() else { return };
+        self.count_launches(1);
+        let mut outcome = Ok(());
+        self.attempt("cuEventRecord", || {
+            self.timed("cuDNN", || {
+                outcome = work(dnn);
+                Ok(())
+            })
+        });
+        if let Err(message) = outcome {
+            self.fail("cuDNN".into(), message);
+        }
     }
 }
 

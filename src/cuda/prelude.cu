@@ -52,6 +52,16 @@ DEVICE float block_max(float value) {
     return largest;
 }
 
+// What the first kernel of a loss leaves for the second: for each block its part of the sum and, behind all these, how many values count.
+DEVICE void leave_sums(float *partial, float loss, float counted) {
+    loss = block_sum(loss);
+    counted = block_sum(counted);
+    if (threadIdx.x == 0) {
+        partial[blockIdx.x] = loss;
+        partial[gridDim.x + blockIdx.x] = counted;
+    }
+}
+
 // Whether a pointer is fit for loads of four values at once.
 #define ALIGNED(pointer) (((unsigned long long)(pointer) & 15ull) == 0)
 

@@ -29,6 +29,7 @@
 mod capture;
 mod card;
 mod codes;
+mod convolution;
 mod copies;
 mod cublas;
 mod cudnn;

@@ -11,8 +11,8 @@ use crate::{
     capture::Capture,
     card::{Card, in_context, note, trace},
     codes::{CAPTURED_EVENT, Code, Done, INVALID_HANDLE, INVALID_VALUE, NOT_READY},
+    convolution::Convolution,
     cublas::Product,
-    cudnn::Convolution,
     kernels::Launch,
 };
 

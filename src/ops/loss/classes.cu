@@ -10,15 +10,6 @@ DEVICE float bounded(float probability) {
     return probability < 1e-20f ? 1e-20f : probability;
 }
 
-DEVICE void leave(float *partial, float loss, float counted) {
-    loss = block_sum(loss);
-    counted = block_sum(counted);
-    if (threadIdx.x == 0) {
-        partial[blockIdx.x] = loss;
-        partial[gridDim.x + blockIdx.x] = counted;
-    }
-}
-
 // margins = max(0, 1 + x), 1 − x for the label's class, and their sum or that of their squares.
 KERNEL hinge(
     float *partial, float *margins, const float *x, const float *labels, u32 count, u32 channels, u32 squared, u32 length) {
@@ -31,7 +22,7 @@ KERNEL hinge(
         margins[index] = margin;
         loss += label < 0 ? NAN : squared ? margin * margin : margin;
     }
-    leave(partial, loss, 0.0f);
+    leave_sums(partial, loss, 0.0f);
 }
 
 KERNEL hinge_backward(
@@ -53,7 +44,7 @@ KERNEL multinomial(float *partial, const float *x, const float *labels, u32 rows
         int label = class_of(labels[row], channels);
         loss -= label < 0 ? NAN : logf(bounded(x[row * channels + (u32)label]));
     }
-    leave(partial, loss, 0.0f);
+    leave_sums(partial, loss, 0.0f);
 }
 
 KERNEL multinomial_backward(
@@ -85,7 +76,7 @@ KERNEL infogain(
         }
         counted += 1.0f;
     }
-    leave(partial, loss, counted);
+    leave_sums(partial, loss, counted);
 }
 
 // dx(k) = weight · (p(k) · Σ H(label, ·) − H(label, k)), 0 for ignored places.
@@ -137,7 +128,7 @@ KERNEL contrastive(
         float apart = fmaxf(margin.margin - (margin.legacy ? square : sqrtf(square)), 0.0f);
         loss += truncated(similar[pair]) != 0 ? square : margin.legacy ? apart : apart * apart;
     }
-    leave(partial, loss, 0.0f);
+    leave_sums(partial, loss, 0.0f);
 }
 
 KERNEL contrastive_backward(

@@ -54,12 +54,7 @@ KERNEL sigmoid_cross_entropy(
             counted += 1.0f;
         }
     }
-    loss = block_sum(loss);
-    counted = block_sum(counted);
-    if (threadIdx.x == 0) {
-        partial[blockIdx.x] = loss;
-        partial[gridDim.x + blockIdx.x] = counted;
-    }
+    leave_sums(partial, loss, counted);
 }
 
 /* dx = weight · (σ(x) − t), 0 where the target is ignored. */

@@ -94,12 +94,7 @@ KERNEL loss_sums(
         loss -= logf(probability);
         counted += 1.0f;
     }
-    loss = block_sum(loss);
-    counted = block_sum(counted);
-    if (threadIdx.x == 0) {
-        partial[blockIdx.x] = loss;
-        partial[gridDim.x + blockIdx.x] = counted;
-    }
+    leave_sums(partial, loss, counted);
 }
 
 /* dx = weight · (p − 1) for the label's class, weight · p for the others, 0 for ignored places. */

@@ -5,13 +5,16 @@
 //! that no product is with a zero between strides. Sums that are cut into parts are added in an order that only depends on the sizes.
 //! With `--math tf32` the products go by tensor cores. Groups of few channels go output by output (`conv.cu`). Convolutions over more than two axes of consequence are the host's.
 
+mod division;
+mod lines;
 mod narrow;
 mod plan;
 mod tiles;
 
 use self::{
+    division::Division,
     narrow::Narrow,
-    plan::{Division, Pass, WeightGradient},
+    plan::{Pass, WeightGradient},
     tiles::{AROUND, TILES, Tile},
 };
 use super::geometry::Geometry;
@@ -73,7 +76,7 @@ impl Workspace {
     }
 
     fn with(geometry: &Geometry, tiles: &'static [Tile]) -> Option<Self> {
-        let axes = plan::two_axes(geometry)?;
+        let axes = lines::two_axes(geometry)?;
         let way = match Narrow::new(geometry, &axes) {
             Some(narrow) => Way::Narrow(narrow),
             None => Way::Products(Box::new(Products {

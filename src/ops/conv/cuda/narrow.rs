@@ -2,7 +2,7 @@
 
 use super::{
     super::geometry::{self, Geometry},
-    plan::Division,
+    division::Division,
     tiles::plain_part,
 };
 use crate::cuda::Argument;

@@ -48,8 +48,7 @@ mod tests {
             for message in &net.layer {
                 layers += 1;
                 let layer = (layer_type(message.r#type()).unwrap().new)(message).unwrap();
-                // Data layers run on the host; their batches are copied.
-                if !layer.runs_on_device() && message.r#type() != "Data" {
+                if !layer.runs_on_device() {
                     left.insert(message.r#type().to_string());
                 }
             }

@@ -61,9 +61,3 @@ fn flags_of_caffes_other_commands_get_a_warning() {
     assert!(stderr(&output).contains("--iterations has no effect on this command"));
     assert!(error(&output).starts_with("nowhere.prototxt: "));
 }
-
-#[test]
-fn gpus_are_refused_by_the_name_of_the_flag() {
-    let line = error(&run(&["train", "--solver", "solvers/quick_start.prototxt", "-gpu", "0"]));
-    assert!(line.starts_with("--gpu: ") && line.contains("CUDA"), "{line}");
-}

@@ -1,5 +1,7 @@
 //! Where a net runs.
 
+use std::collections::BTreeSet;
+
 use log::info;
 
 use super::Net;
@@ -9,25 +11,28 @@ impl Net {
     /// From now on the net runs there: memory moves when a layer asks for it. Layers that have no code for a GPU run on the CPU, and a line of
     /// the log names them.
     pub fn run_on(&mut self, device: Device) {
-        self.context.device = device;
-        self.forget_passes();
-        let Some(card) = device.card() else { return };
-        let mut kinds: Vec<&str> =
-            self.nodes.iter().filter(|node| !node.layer.runs_on_device()).map(|node| node.message.r#type()).collect();
-        kinds.sort_unstable();
-        kinds.dedup();
-        if !kinds.is_empty() {
-            info!(
-                "On the CPU, having no code for GPUs: layers of type {} (the rest: {})",
-                kinds.join(", "),
-                card.properties().name
-            );
-        }
+        run_all_on(device, [self]);
     }
 
     /// Where the net runs.
     pub fn device(&self) -> Device {
         self.context.device
+    }
+}
+
+/// From now on these nets run there; one line of the log for all of them names the layers that stay on the CPU.
+pub(crate) fn run_all_on<'a>(device: Device, nets: impl IntoIterator<Item = &'a mut Net>) {
+    let mut on_cpu = BTreeSet::new();
+    for net in nets {
+        net.context.device = device;
+        net.forget_passes();
+        let staying = net.nodes.iter().filter(|node| !node.layer.runs_on_device());
+        on_cpu.extend(staying.map(|node| node.message.r#type().to_string()));
+    }
+    if let (Some(card), false) = (device.card(), on_cpu.is_empty()) {
+        let kinds: Vec<String> = on_cpu.into_iter().collect();
+        let name = &card.properties().name;
+        info!("On the CPU, having no code for GPUs: layers of type {} (the rest: {name})", kinds.join(", "));
     }
 }
 

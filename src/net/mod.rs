@@ -23,6 +23,7 @@ mod state;
 mod weights;
 mod work;
 
+pub(crate) use device::run_all_on;
 pub(crate) use filter::filter;
 pub use memory::BlobMemory;
 pub use parameters::{Learnable, Parameters};

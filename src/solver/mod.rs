@@ -34,7 +34,7 @@ use update::UpdateRule;
 
 use crate::{
     error::{Error, Place, Result},
-    net::{Learnable, Net},
+    net::{Learnable, Net, run_all_on},
     ops::update::{Segment, Workspace},
     proto::{RunState, SolverParameter},
     prototxt::{Document, Locations},
@@ -162,8 +162,8 @@ impl Solver {
 
     /// From now on trains and tests there.
     pub fn run_on(&mut self, device: Device) {
-        self.net.run_on(device);
-        self.test_nets.iter_mut().for_each(|test| test.net.run_on(device));
+        let test_nets = self.test_nets.iter_mut().map(|test| &mut test.net);
+        run_all_on(device, std::iter::once(&mut self.net).chain(test_nets));
     }
 
     /// Iterations done.

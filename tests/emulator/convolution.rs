@@ -2,7 +2,7 @@
 
 use crate::{
     card::{self, note, trace},
-    cudnn::{Thing, filter, tensor, thing},
+    descriptors::{Thing, filter, tensor, thing},
     faults,
 };
 

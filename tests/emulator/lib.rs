@@ -33,6 +33,7 @@ mod convolution;
 mod copies;
 mod cublas;
 mod cudnn;
+mod descriptors;
 mod devices;
 mod faults;
 mod kernels;

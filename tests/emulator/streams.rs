@@ -146,7 +146,10 @@ impl Card {
                 }
             }
             Operation::Wait { event, generation } => self.run_until(*event, *generation),
-            Operation::Graph(operations) => operations.iter().for_each(|operation| self.execute(operation)),
+            Operation::Graph(operations) => {
+                trace(|| format!("graph of {} operations", operations.len()));
+                operations.iter().for_each(|operation| self.execute(operation));
+            }
         }
     }
 

@@ -131,19 +131,85 @@ fn a_tiny_net_follows_caffe_by_every_update_rule() {
     }
 }
 
+/// The first pass of each kind runs as it is, all others are one recorded graph.
+#[test]
+fn passes_are_recorded_once_and_replayed() {
+    let folder = workspace(SOLVER, NET);
+    let mut command = command();
+    command.current_dir(folder.path()).args(["train", "--solver", "solver.prototxt", "--gpu", "0"]);
+    let output = succeeded(command.env("EMULATED_CARD_TRACE", "1").output().expect("the program starts"));
+    let text = stderr(&output);
+    // 10 iterations and the loss behind them, three tests of two batches.
+    let [forward, backward, test] = [11, 10, 6].map(|passes| passes - 1);
+    assert_eq!(text.lines().filter(|line| line.contains("graph of ")).count(), forward + backward + test);
+}
+
+/// Pictures of three sizes, one a batch: memory moves and masks change their size between passes.
+#[test]
+fn a_run_whose_shapes_change_has_the_losses_of_the_cpu() {
+    let pictures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/images");
+    let listed = ["e.png 1", "e.png 1", "f.bmp 0", "f.bmp 2", "f.bmp 1", "a_420.jpg 2", "e.png 0"];
+    let net = r#"
+        layer { name: "data" type: "ImageData" top: "data" top: "label" transform_param { scale: 0.01 }
+          image_data_param { source: "list.txt" batch_size: 1 root_folder: "ROOT/" } }
+        layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+          convolution_param { num_output: 4 kernel_size: 5 stride: 3 weight_filler { type: "xavier" } } }
+        layer { name: "drop" type: "Dropout" bottom: "conv" top: "conv" }
+        layer { name: "pool" type: "Pooling" bottom: "conv" top: "pool" pooling_param { pool: AVE global_pooling: true } }
+        layer { name: "ip" type: "InnerProduct" bottom: "pool" top: "ip"
+          inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
+        layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }"#;
+    let net = net.replace("ROOT", &pictures.display().to_string());
+    let solver = "net: \"net.prototxt\" base_lr: 0.01 lr_policy: \"fixed\" momentum: 0.9 max_iter: 14 random_seed: 3";
+    let [on_gpu, on_cpu] = [&["--gpu", "0"][..], &[]].map(|device| {
+        let folder = workspace(&format!("{solver} solver_mode: CPU"), &net);
+        fs::write(folder.path().join("list.txt"), listed.join("\n")).expect("a file");
+        let mut command = command();
+        command.current_dir(folder.path()).args(["trace", "--solver", "solver.prototxt", "--out", "trace.csv"]);
+        succeeded(command.args(device).output().expect("the program starts"));
+        let text = fs::read_to_string(folder.path().join("trace.csv")).expect("a trace");
+        let loss = |line: &str| line.rsplit(',').next().and_then(|loss| loss.parse::<f32>().ok()).expect("a loss");
+        text.lines().skip(1).map(loss).collect::<Vec<_>>()
+    });
+    assert_eq!((on_gpu.len(), on_cpu.len()), (14, 14));
+    let is_far = |(a, b): (&f32, &f32)| (a - b).abs() > 1e-4 * b.abs().max(0.1);
+    assert!(!on_gpu.iter().zip(&on_cpu).any(is_far), "{on_gpu:?}, on the CPU {on_cpu:?}");
+}
+
+/// ArgMax has no code for GPUs: it runs on the CPU between layers that have, and one line says so for all nets.
+#[test]
+fn layers_without_code_for_gpus_run_on_the_cpu_with_one_notice() {
+    let net = format!("{NET} layer {{ name: \"best\" type: \"ArgMax\" bottom: \"ip\" top: \"best\" }}");
+    let [gpu, cpu] = [workspace(SOLVER, &net), workspace(&format!("{SOLVER} solver_mode: CPU"), &net)];
+    let on_gpu = succeeded(train(gpu.path(), &[]));
+    let on_cpu = succeeded(program::run_in(cpu.path(), &["train", "--solver", "solver.prototxt"]));
+    let notices = stderr(&on_gpu).lines().filter(|line| line.contains("having no code for GPUs")).count();
+    assert_eq!(notices, 1, "{}", stderr(&on_gpu));
+    assert!(stderr(&on_gpu).contains("layers of type ArgMax (the rest: Emulated card)"));
+    let [found, expected] = [&on_gpu, &on_cpu].map(|output| numbers(output, "loss = "));
+    let is_far = |(a, b): (&f32, &f32)| (a - b).abs() > 2e-3 * b.abs().max(0.1);
+    assert!(!found.is_empty() && found.len() == expected.len());
+    assert!(!found.iter().zip(&expected).any(is_far), "{found:?}, on the CPU {expected:?}");
+}
+
 #[test]
 fn test_prints_the_scores_of_the_cpu() {
-    let folder = workspace(&format!("{SOLVER} solver_mode: CPU"), NET);
+    // Data that is not drawn: a test has no seed.
+    let net = NET.replace("data_filler { type: \"gaussian\" std: 1 }", "data_filler { value: 0.5 }");
+    let folder = workspace(&format!("{SOLVER} solver_mode: CPU"), &net);
     succeeded(program::run_in(folder.path(), &["train", "--solver", "solver.prototxt"]));
     let arguments = ["test", "--model", "net.prototxt", "--weights", "snap_iter_10.caffemodel", "--iterations", "3"];
     let on_cpu = succeeded(program::run_in(folder.path(), &arguments));
     let mut command = command();
     let on_gpu = command.current_dir(folder.path()).args(arguments).args(["--gpu", "0"]).output();
     let on_gpu = succeeded(on_gpu.expect("the program starts"));
-    // The data is drawn anew: what does not depend on it is that both ran and printed as much.
-    let what = "Batch ";
-    let lines = |output: &Output| stderr(output).lines().filter(|line| line.contains(what)).count();
-    assert!(lines(&on_gpu) > 0 && lines(&on_gpu) == lines(&on_cpu), "{}", stderr(&on_gpu));
+    for what in ["accuracy = ", "loss = "] {
+        let [found, expected] = [numbers(&on_gpu, what), numbers(&on_cpu, what)];
+        let is_far = |(a, b): (&f32, &f32)| (a - b).abs() > 1e-4 * b.abs().max(0.1);
+        // Three batches and the mean.
+        assert_eq!((found.len(), expected.len()), (4, 4), "{what}");
+        assert!(!found.iter().zip(&expected).any(is_far), "{what}: {found:?}, on the CPU {expected:?}");
+    }
 }
 
 #[test]

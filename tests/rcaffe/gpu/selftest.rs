@@ -94,6 +94,33 @@ fn cudnn_agrees_with_the_cpu() {
     }
 }
 
+/// Which of both ways a convolution goes is found out once and kept; a later run reads it.
+#[test]
+fn the_choice_between_cudnn_and_our_kernels_is_kept() {
+    let libraries = folder_of(&[&LIBRARIES[..], &["libcudnn.so.9"]].concat());
+    let cache = tempfile::tempdir().expect("a folder");
+    let convolutions = || {
+        let mut command = program::command();
+        with_libraries(&mut command, libraries.path())
+            .env("RCAFFE_CACHE", cache.path())
+            .env("EMULATED_CARD_TRACE", "1");
+        let case = "golden case conv_3x3_pad1";
+        command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR"))).args(["selftest", "--quick", "--only", case]);
+        let output = command.output().expect("the program starts");
+        assert!(output.status.success(), "{}", stdout(&output));
+        stderr(&output).lines().filter(|line| line.contains("convolution (")).count()
+    };
+    let choices = || -> Vec<PathBuf> {
+        files(cache.path()).into_iter().filter(|file| file.extension().is_some_and(|kind| kind == "choice")).collect()
+    };
+    // Both ways are tried, in three directions.
+    assert!(convolutions() > 3 && choices().len() == 3, "{:?}", choices());
+    for (answer, expected) in [("own", 0), ("cudnn", 3)] {
+        choices().iter().for_each(|file| fs::write(file, answer).expect("a choice"));
+        assert_eq!(convolutions(), expected, "{answer}");
+    }
+}
+
 #[test]
 fn a_folder_without_cases_is_said() {
     let mut command = command();

@@ -28,7 +28,7 @@ pub(super) struct Workspace {
     gradient: WeightGradient,
     /// Goes before all of these where every channel has a filter of its own.
     depthwise: Option<Depthwise>,
-    /// Goes before those above where filters are 3×3 and channels many.
+    /// Goes before those above where filters are 3×3 or 5×5 and channels many.
     winograd: Option<Winograd>,
 }
 

@@ -218,10 +218,11 @@ proptest! {
     #[test]
     fn small_filters_of_many_channels_agree_with_the_definition(
         images in 0usize..6, channels in 16usize..40, outputs in 16usize..50, groups in 1usize..3,
-        height in 3usize..13, width in 3usize..13,
+        height in 5usize..17, width in 5usize..17, is_five in any::<bool>(), pads in (0usize..5, 0usize..5),
     ) {
-        let axis = |input| Axis { input, kernel: 3, stride: 1, pad: 1, dilation: 1 };
-        let axes = vec![axis(height), axis(width)];
+        let kernel = if is_five { 5 } else { 3 };
+        let axis = |input, pad: usize| Axis { input, kernel, stride: 1, pad: pad.min(kernel - 1), dilation: 1 };
+        let axes = vec![axis(height, pads.0), axis(width, pads.1)];
         check(&Geometry { images, channels: channels * groups, outputs: outputs * groups, groups, axes });
     }
 }
@@ -230,12 +231,17 @@ proptest! {
 #[test]
 fn small_filters_of_many_channels_in_sizes_of_real_nets() {
     let axis = |input| Axis { input, kernel: 3, stride: 1, pad: 1, dilation: 1 };
+    let large = |input| Axis { input, kernel: 5, stride: 1, pad: 2, dilation: 1 };
     let sizes = [
         Geometry { images: 1, channels: 16, outputs: 17, groups: 1, axes: vec![axis(8), axis(301)] },
         Geometry { images: 2, channels: 18, outputs: 16, groups: 1, axes: vec![axis(90), axis(41)] },
         square(70, 16, 16, axis(8)),
         square(3, 33, 35, axis(30)),
         square(8, 150, 140, axis(7)),
+        Geometry { images: 1, channels: 32, outputs: 32, groups: 1, axes: vec![large(8), large(301)] },
+        square(70, 32, 32, large(8)),
+        Geometry { groups: 2, ..square(3, 96, 128, large(27)) },
+        square(8, 150, 140, large(7)),
     ];
     for geometry in sizes {
         assert!(Winograd::new(Kernel::get(), &geometry).is_some() || Kernel::get().name == "portable");

@@ -9,8 +9,9 @@ use rayon::prelude::*;
 
 use super::{
     SQUARE, TASKS, Winograd,
-    filters::{FILTER, MapGradient},
+    filters::{MOST_FILTER, MapGradient},
     lanes::{self, LANES},
+    maps::Form,
     planes::{Space, Strides},
     spread,
     tiles::Block,
@@ -56,7 +57,7 @@ impl Cut {
         let channels = even(winograd.channels, PIECE_CHANNELS);
         let outputs = even(winograd.outputs, PIECE_OUTPUTS);
         let whole = Cut { channels, outputs, chunks: 1 };
-        let blocks = winograd.tiles.blocks();
+        let blocks = winograd.forward.blocks();
         let most = (blocks / CHUNK_BLOCKS).max(blocks.min(LEAST_CHUNKS));
         Cut { chunks: TASKS.div_ceil(whole.pieces(winograd)).min(most), ..whole }
     }
@@ -80,14 +81,14 @@ impl Cut {
 impl Winograd {
     /// Adds the gradient of the weights.
     pub fn backward_weights(&self, bottom: &[f32], top_diff: &[f32], weights_diff: &mut [f32]) {
-        if self.tiles.blocks() == 0 {
+        if self.forward.blocks() == 0 {
             return;
         }
         let (cut, work) = (Cut::new(self), Work { winograd: self, bottom, top_diff });
         if cut.chunks == 1 {
             let diff = Disjoint::new(weights_diff);
             (0..cut.pieces(self)).into_par_iter().for_each(|piece| {
-                work.sum(&cut.piece(self, piece), 0..self.tiles.blocks(), |place, filters| {
+                work.sum(&cut.piece(self, piece), 0..self.forward.blocks(), |place, filters| {
                     // SAFETY: the filters of the piece are this task's own.
                     let diff = unsafe { diff.range(place..place + filters.len()) };
                     diff.iter_mut().zip(filters).for_each(|(diff, value)| *diff += value);
@@ -106,7 +107,7 @@ impl Winograd {
         let all = scratch.take(chunks * weights);
         let sums = Disjoint::new(all);
         (0..cut.pieces(self) * chunks).into_par_iter().for_each(|task| {
-            let (piece, chunk, blocks) = (task / chunks, task % chunks, self.tiles.blocks());
+            let (piece, chunk, blocks) = (task / chunks, task % chunks, self.forward.blocks());
             let blocks = blocks * chunk / chunks..blocks * (chunk + 1) / chunks;
             work.sum(&cut.piece(self, piece), blocks, |place, filters| {
                 let place = chunk * weights + place;
@@ -143,7 +144,7 @@ struct Memory<'a> {
 impl Work<'_> {
     /// Sums up some blocks for one piece, and gives `write` the gradients of neighbouring filters with their place.
     fn sum(&self, piece: &Piece, blocks: Range<usize>, write: impl Fn(usize, &[f32])) {
-        let tiles = &self.winograd.tiles;
+        let tiles = &self.winograd.forward;
         let (channels, outputs) = (piece.channels.len(), piece.outputs.len());
         let sums = SQUARE * spread(outputs * channels.next_multiple_of(LANES));
         let sources = SQUARE * spread(channels * tiles.distance());
@@ -164,26 +165,26 @@ impl Work<'_> {
 
     /// Maps both sides of a block to points.
     fn map(&self, piece: &Piece, block: &Block, memory: &mut Memory<'_>) {
-        let Winograd { groups, channels, outputs, plane, ref tiles, .. } = *self.winograd;
+        let Winograd { groups, channels, outputs, bottom_plane, top_plane, forward: ref tiles, .. } = *self.winograd;
         let Memory { sources, results, space, .. } = memory;
         let first = block.images.start * groups + piece.group;
         let strides = Strides { point: sources.len() / SQUARE, vector: LANES };
         for (number, channel) in piece.channels.clone().enumerate() {
-            let planes = &self.bottom[(first * channels + channel) * plane..];
+            let planes = &self.bottom[(first * channels + channel) * bottom_plane..];
             let points = (&mut sources[number * tiles.distance()..], strides);
-            tiles.map_source(&self.winograd.bottom_rows, block, planes, space, points);
+            tiles.map_source(&tiles.bottom, block, planes, space, points);
         }
         let strides = Strides { point: results.len() / SQUARE, vector: LANES };
         for (number, output) in piece.outputs.clone().enumerate() {
-            let planes = &self.top_diff[(first * outputs + output) * plane..];
+            let planes = &self.top_diff[(first * outputs + output) * top_plane..];
             let points = (&mut results[number * tiles.distance()..], strides);
-            tiles.map_result_gradient(&self.winograd.top_rows, block, planes, space, points);
+            tiles.map_result_gradient(&tiles.top, block, planes, space, points);
         }
     }
 
     /// Adds the products of both sides to the sums, or writes them there.
     fn multiply(&self, piece: &Piece, block: &Block, memory: &mut Memory<'_>, accumulate: bool) {
-        let (kernel, distance) = (self.winograd.kernel, self.winograd.tiles.distance());
+        let (kernel, distance) = (self.winograd.kernel, self.winograd.forward.distance());
         let (channels, outputs) = (piece.channels.len(), piece.outputs.len());
         let each = |values: &[f32]| values.len() / SQUARE;
         let sources = memory.sources.chunks_exact(each(memory.sources));
@@ -204,19 +205,22 @@ impl Work<'_> {
 
     /// Maps the sums back to filters, sixteen channels of an output at a time.
     fn map_back(&self, piece: &Piece, sums: &[f32], write: impl Fn(usize, &[f32])) {
-        let Winograd { kernel, channels, outputs, .. } = *self.winograd;
+        let Winograd { kernel, form, channels, outputs, .. } = *self.winograd;
         let (width, distance) = (piece.channels.len().next_multiple_of(LANES), sums.len() / SQUARE);
         for (row, output) in piece.outputs.clone().enumerate() {
             for channel in piece.channels.clone().step_by(LANES) {
                 let points = &sums[row * width + channel - piece.channels.start..];
-                let mut taps = [[0.0; LANES]; FILTER];
-                lanes::run(kernel, MapGradient { points, distance, taps: &mut taps });
-                let mut filters = [0.0; LANES * FILTER];
-                for (lane, filter) in filters.chunks_exact_mut(FILTER).enumerate() {
+                let mut taps = [[0.0; LANES]; MOST_FILTER];
+                match form {
+                    Form::Three => lanes::run(kernel, MapGradient::<3> { points, distance, taps: &mut taps }),
+                    Form::Five => lanes::run(kernel, MapGradient::<5> { points, distance, taps: &mut taps }),
+                }
+                let mut filters = [0.0; LANES * MOST_FILTER];
+                for (lane, filter) in filters.chunks_exact_mut(form.filter()).take(LANES).enumerate() {
                     filter.iter_mut().zip(&taps).for_each(|(value, tap)| *value = tap[lane]);
                 }
                 let count = LANES.min(piece.channels.end - channel);
-                write(((piece.group * outputs + output) * channels + channel) * FILTER, &filters[..count * FILTER]);
+                write(((piece.group * outputs + output) * channels + channel) * form.filter(), &filters[..count * form.filter()]);
             }
         }
     }

@@ -5,9 +5,6 @@ use crate::ops::{gemm::Kernel, vector::widest};
 /// How many values.
 pub(super) const LANES: usize = 16;
 
-/// How many neighbouring values stand in a tile along one axis.
-pub(super) const TILE: usize = 4;
-
 /// Sixteen values.
 pub(super) trait Lanes: Copy {
     /// The values at an address.
@@ -28,17 +25,17 @@ pub(super) trait Lanes: Copy {
     /// They can be written.
     unsafe fn store(self, address: *mut f32);
 
-    /// The first, second, third and fourth values of sixteen tiles that lie side by side.
+    /// The first, the second and so on of the values of sixteen tiles of 2 or 4 that lie side by side.
     ///
     /// # Safety
-    /// All 64 can be read.
-    unsafe fn take_apart(address: *const f32) -> [Self; TILE];
+    /// All of them can be read.
+    unsafe fn take_apart<const TILE: usize>(address: *const f32) -> [Self; TILE];
 
     /// The inverse of [`take_apart`](Lanes::take_apart).
     ///
     /// # Safety
-    /// All 64 can be written.
-    unsafe fn put_together(columns: [Self; TILE], address: *mut f32);
+    /// All of them can be written.
+    unsafe fn put_together<const TILE: usize>(columns: [Self; TILE], address: *mut f32);
 
     /// The same value sixteen times.
     fn all(value: f32) -> Self;
@@ -51,6 +48,16 @@ pub(super) trait Lanes: Copy {
 
     /// `self + factor · other`, rounded once.
     fn plus_times(self, factor: f32, other: Self) -> Self;
+}
+
+/// What `value` gives for each point of an axis.
+#[inline(always)]
+pub(super) fn at_each<L: Lanes, const COUNT: usize>(value: impl Fn(usize) -> L) -> [L; COUNT] {
+    let mut all = [L::all(0.0); COUNT];
+    for (point, lanes) in all.iter_mut().enumerate() {
+        *lanes = value(point);
+    }
+    all
 }
 
 /// Something to be done with [`Lanes`]; `run` is to be `#[inline(always)]`.
@@ -120,28 +127,28 @@ impl Lanes for Plain {
     }
 
     #[inline(always)]
-    unsafe fn take_apart(address: *const f32) -> [Self; TILE] {
+    unsafe fn take_apart<const TILE: usize>(address: *const f32) -> [Self; TILE] {
         // SAFETY: passed on to the caller.
-        let values = unsafe { address.cast::<[f32; LANES * TILE]>().read_unaligned() };
+        let values = unsafe { address.cast::<[[f32; TILE]; LANES]>().read_unaligned() };
         let mut columns = [[0.0; LANES]; TILE];
         for (column, lanes) in columns.iter_mut().enumerate() {
-            for (lane, value) in lanes.iter_mut().enumerate() {
-                *value = values[lane * TILE + column];
+            for (value, tile) in lanes.iter_mut().zip(&values) {
+                *value = tile[column];
             }
         }
         columns.map(Plain)
     }
 
     #[inline(always)]
-    unsafe fn put_together(columns: [Self; TILE], address: *mut f32) {
-        let mut values = [0.0; LANES * TILE];
+    unsafe fn put_together<const TILE: usize>(columns: [Self; TILE], address: *mut f32) {
+        let mut values = [[0.0; TILE]; LANES];
         for (column, lanes) in columns.iter().enumerate() {
-            for (lane, value) in lanes.0.iter().enumerate() {
-                values[lane * TILE + column] = *value;
+            for (value, tile) in lanes.0.iter().zip(&mut values) {
+                tile[column] = *value;
             }
         }
         // SAFETY: passed on to the caller.
-        unsafe { address.cast::<[f32; LANES * TILE]>().write_unaligned(values) }
+        unsafe { address.cast::<[[f32; TILE]; LANES]>().write_unaligned(values) }
     }
 
     #[inline(always)]
@@ -195,7 +202,7 @@ mod wide {
         _mm512_sub_ps,
     };
 
-    use super::{LANES, Lanes, TILE};
+    use super::{LANES, Lanes};
 
     /// Sixteen values in one vector; there is one only where [`super::run`] found AVX-512.
     #[derive(Clone, Copy)]
@@ -225,36 +232,28 @@ mod wide {
         }
 
         #[inline(always)]
-        unsafe fn take_apart(address: *const f32) -> [Self; TILE] {
-            // SAFETY: the same.
+        unsafe fn take_apart<const TILE: usize>(address: *const f32) -> [Self; TILE] {
+            let mut columns = [Self::all(0.0); TILE];
+            // SAFETY: passed on to the caller.
             unsafe {
-                let at = |vector: usize| _mm512_loadu_ps(address.add(vector * LANES));
-                let (a, b, c, d) = (at(0), at(1), at(2), at(3));
-                let early = _mm512_set_epi32(29, 25, 21, 17, 13, 9, 5, 1, 28, 24, 20, 16, 12, 8, 4, 0);
-                let late = _mm512_set_epi32(31, 27, 23, 19, 15, 11, 7, 3, 30, 26, 22, 18, 14, 10, 6, 2);
-                let (ab, cd) = (_mm512_permutex2var_ps(a, early, b), _mm512_permutex2var_ps(c, early, d));
-                let (ab_late, cd_late) = (_mm512_permutex2var_ps(a, late, b), _mm512_permutex2var_ps(c, late, d));
-                [
-                    Wide(_mm512_shuffle_f32x4::<FIRST>(ab, cd)),
-                    Wide(_mm512_shuffle_f32x4::<SECOND>(ab, cd)),
-                    Wide(_mm512_shuffle_f32x4::<FIRST>(ab_late, cd_late)),
-                    Wide(_mm512_shuffle_f32x4::<SECOND>(ab_late, cd_late)),
-                ]
+                match TILE {
+                    2 => columns.copy_from_slice(&Wide::take_two_apart(address)),
+                    4 => columns.copy_from_slice(&Wide::take_four_apart(address)),
+                    _ => unreachable!("tiles have 2 or 4 values along an axis"),
+                }
             }
+            columns
         }
 
         #[inline(always)]
-        unsafe fn put_together([a, b, c, d]: [Self; TILE], address: *mut f32) {
-            // SAFETY: the same.
+        unsafe fn put_together<const TILE: usize>(columns: [Self; TILE], address: *mut f32) {
+            // SAFETY: passed on to the caller.
             unsafe {
-                let near = _mm512_set_epi32(27, 19, 11, 3, 26, 18, 10, 2, 25, 17, 9, 1, 24, 16, 8, 0);
-                let far = _mm512_set_epi32(31, 23, 15, 7, 30, 22, 14, 6, 29, 21, 13, 5, 28, 20, 12, 4);
-                let (ab, cd) = (_mm512_shuffle_f32x4::<FIRST>(a.0, b.0), _mm512_shuffle_f32x4::<FIRST>(c.0, d.0));
-                _mm512_storeu_ps(address, _mm512_permutex2var_ps(ab, near, cd));
-                _mm512_storeu_ps(address.add(LANES), _mm512_permutex2var_ps(ab, far, cd));
-                let (ab, cd) = (_mm512_shuffle_f32x4::<SECOND>(a.0, b.0), _mm512_shuffle_f32x4::<SECOND>(c.0, d.0));
-                _mm512_storeu_ps(address.add(2 * LANES), _mm512_permutex2var_ps(ab, near, cd));
-                _mm512_storeu_ps(address.add(3 * LANES), _mm512_permutex2var_ps(ab, far, cd));
+                match *columns.as_slice() {
+                    [a, b] => Wide::put_two_together([a, b], address),
+                    [a, b, c, d] => Wide::put_four_together([a, b, c, d], address),
+                    _ => unreachable!("tiles have 2 or 4 values along an axis"),
+                }
             }
         }
 
@@ -286,6 +285,68 @@ mod wide {
         fn plus_times(self, factor: f32, other: Self) -> Self {
             // SAFETY: the same.
             Wide(unsafe { _mm512_fmadd_ps(_mm512_set1_ps(factor), other.0, self.0) })
+        }
+    }
+
+    impl Wide {
+        /// [`Lanes::take_apart`] for tiles of two.
+        #[inline(always)]
+        unsafe fn take_two_apart(address: *const f32) -> [Self; 2] {
+            // SAFETY: passed on to the caller.
+            unsafe {
+                let (a, b) = (_mm512_loadu_ps(address), _mm512_loadu_ps(address.add(LANES)));
+                let first = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+                let second = _mm512_set_epi32(31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
+                [Wide(_mm512_permutex2var_ps(a, first, b)), Wide(_mm512_permutex2var_ps(a, second, b))]
+            }
+        }
+
+        /// [`Lanes::put_together`] for tiles of two.
+        #[inline(always)]
+        unsafe fn put_two_together([a, b]: [Self; 2], address: *mut f32) {
+            // SAFETY: passed on to the caller.
+            unsafe {
+                let near = _mm512_set_epi32(23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+                let far = _mm512_set_epi32(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8);
+                _mm512_storeu_ps(address, _mm512_permutex2var_ps(a.0, near, b.0));
+                _mm512_storeu_ps(address.add(LANES), _mm512_permutex2var_ps(a.0, far, b.0));
+            }
+        }
+
+        /// [`Lanes::take_apart`] for tiles of four.
+        #[inline(always)]
+        unsafe fn take_four_apart(address: *const f32) -> [Self; 4] {
+            // SAFETY: passed on to the caller.
+            unsafe {
+                let at = |vector: usize| _mm512_loadu_ps(address.add(vector * LANES));
+                let (a, b, c, d) = (at(0), at(1), at(2), at(3));
+                let early = _mm512_set_epi32(29, 25, 21, 17, 13, 9, 5, 1, 28, 24, 20, 16, 12, 8, 4, 0);
+                let late = _mm512_set_epi32(31, 27, 23, 19, 15, 11, 7, 3, 30, 26, 22, 18, 14, 10, 6, 2);
+                let (ab, cd) = (_mm512_permutex2var_ps(a, early, b), _mm512_permutex2var_ps(c, early, d));
+                let (ab_late, cd_late) = (_mm512_permutex2var_ps(a, late, b), _mm512_permutex2var_ps(c, late, d));
+                [
+                    Wide(_mm512_shuffle_f32x4::<FIRST>(ab, cd)),
+                    Wide(_mm512_shuffle_f32x4::<SECOND>(ab, cd)),
+                    Wide(_mm512_shuffle_f32x4::<FIRST>(ab_late, cd_late)),
+                    Wide(_mm512_shuffle_f32x4::<SECOND>(ab_late, cd_late)),
+                ]
+            }
+        }
+
+        /// [`Lanes::put_together`] for tiles of four.
+        #[inline(always)]
+        unsafe fn put_four_together([a, b, c, d]: [Self; 4], address: *mut f32) {
+            // SAFETY: passed on to the caller.
+            unsafe {
+                let near = _mm512_set_epi32(27, 19, 11, 3, 26, 18, 10, 2, 25, 17, 9, 1, 24, 16, 8, 0);
+                let far = _mm512_set_epi32(31, 23, 15, 7, 30, 22, 14, 6, 29, 21, 13, 5, 28, 20, 12, 4);
+                let (ab, cd) = (_mm512_shuffle_f32x4::<FIRST>(a.0, b.0), _mm512_shuffle_f32x4::<FIRST>(c.0, d.0));
+                _mm512_storeu_ps(address, _mm512_permutex2var_ps(ab, near, cd));
+                _mm512_storeu_ps(address.add(LANES), _mm512_permutex2var_ps(ab, far, cd));
+                let (ab, cd) = (_mm512_shuffle_f32x4::<SECOND>(a.0, b.0), _mm512_shuffle_f32x4::<SECOND>(c.0, d.0));
+                _mm512_storeu_ps(address.add(2 * LANES), _mm512_permutex2var_ps(ab, near, cd));
+                _mm512_storeu_ps(address.add(3 * LANES), _mm512_permutex2var_ps(ab, far, cd));
+            }
         }
     }
 }

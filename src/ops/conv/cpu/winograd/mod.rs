@@ -1,4 +1,5 @@
-//! 3×3 filters at stride 1 between many channels, by Winograd's F(4×4, 3×3): 36 products for 4×4 results in place of 144.
+//! Filters of 3×3 and 5×5 at stride 1 between many channels, by Winograd's F(4×4, 3×3) and F(2×2, 5×5): 36 products for 4×4 results in
+//! place of 144, and for 2×2 in place of 100.
 //!
 //! Tiles of the source and filters are mapped to 36 *points* (`maps.rs`), at each point the channels are multiplied as matrices,
 //! and the products are mapped back. Blocks of tiles are so small that all of this happens in the second-level cache
@@ -27,9 +28,9 @@ use crate::ops::{
 };
 use filters::Filters;
 use lanes::LANES;
-use maps::POINTS;
+use maps::{Form, POINTS};
 use planes::{Space, Strides};
-use tiles::{Block, RowLists, Tiles};
+use tiles::{Block, Tiles, places};
 
 /// Points of a tile.
 const SQUARE: usize = POINTS * POINTS;
@@ -49,12 +50,12 @@ const TASKS: usize = 16;
 /// Result channels of a task, at least: each task maps its source anew.
 const LEAST_RESULTS: usize = 128;
 
-/// Whether this way is shorter than the direct sum over so many places.
+/// Whether a direction is shorter this way than by the direct sum over so many places.
 fn is_shorter(tiles: &Tiles, places: usize, channels: usize, outputs: usize) -> bool {
     let pairs = channels as f64 * outputs as f64;
     let maps = MAP_COST * (channels + outputs) as f64;
     let this = tiles.count() as f64 * (SQUARE as f64 * pairs + maps) + FILTER_COST * pairs;
-    this < 0.8 * 9.0 * places as f64 * pairs
+    this < 0.8 * tiles.form.filter() as f64 * places as f64 * pairs
 }
 
 /// The distance between points of so many values: 36 places a multiple of a page apart would share a few lines of the caches.
@@ -66,14 +67,18 @@ fn spread(values: usize) -> usize {
 #[derive(Debug)]
 pub(super) struct Winograd {
     kernel: &'static Kernel,
+    form: Form,
     groups: usize,
     /// Of a group.
     channels: usize,
     outputs: usize,
-    plane: usize,
-    tiles: Tiles,
-    bottom_rows: RowLists,
-    top_rows: RowLists,
+    /// Values of a plane.
+    bottom_plane: usize,
+    top_plane: usize,
+    /// The tiles of the top, for the forward direction and the gradient of the weights.
+    forward: Tiles,
+    /// The tiles of the bottom, for its gradient.
+    backward: Tiles,
     /// Where the sixteen values of each source channel begin.
     offsets: Vec<u32>,
 }
@@ -83,28 +88,38 @@ impl Winograd {
     pub fn new(kernel: &'static Kernel, geometry: &Geometry) -> Option<Self> {
         let Geometry { images, channels, outputs, groups, ref axes } = *geometry;
         let &[rows, columns] = axes.as_slice() else { return None };
-        let fits = |axis: Axis| axis.kernel == 3 && axis.stride == 1 && axis.dilation == 1 && axis.pad == 1;
+        let form = Form::of(rows.kernel)?;
+        // With more padding results would see nothing but zeros.
+        let fits = |axis: Axis| {
+            axis.kernel == form.taps() && axis.stride == 1 && axis.dilation == 1 && axis.pad < axis.kernel
+        };
         // Without fused multiplication the maps take longer than they spare.
         let (channels, outputs, fused) = (channels / groups, outputs / groups, kernel.name != "portable");
         if !fits(rows) || !fits(columns) || channels.min(outputs) < LEAST_CHANNELS || !fused {
             return None;
         }
-        let tiles = Tiles::new(kernel, images, rows.input, columns.input);
-        let plane = geometry.input_plane();
-        if !is_shorter(&tiles, images * plane, channels, outputs) {
+        let (bottom, top) = places(form, rows, columns)?;
+        let sides = ((&bottom, groups * channels), (&top, groups * outputs));
+        let forward = Tiles::new(kernel, form, images, sides.0, sides.1, &top)?;
+        let backward = Tiles::new(kernel, form, images, sides.0, sides.1, &bottom)?;
+        let (bottom_plane, top_plane) = (geometry.input_plane(), geometry.output_plane());
+        let shorter = |tiles, plane| is_shorter(tiles, images * plane, channels, outputs);
+        if !shorter(&forward, top_plane) || !shorter(&backward, bottom_plane) {
             return None;
         }
         let offset = |channel: usize| u32::try_from(channel.checked_mul(LANES)?).ok();
+        let offsets = (0..channels.max(outputs)).map(offset).collect::<Option<_>>()?;
         Some(Winograd {
             kernel,
+            form,
             groups,
             channels,
             outputs,
-            plane,
-            bottom_rows: tiles.row_lists(groups * channels * plane)?,
-            top_rows: tiles.row_lists(groups * outputs * plane)?,
-            offsets: (0..channels.max(outputs)).map(offset).collect::<Option<_>>()?,
-            tiles,
+            bottom_plane,
+            top_plane,
+            forward,
+            backward,
+            offsets,
         })
     }
 
@@ -119,23 +134,23 @@ impl Winograd {
     }
 
     fn correlate(&self, turned: bool, source: &[f32], weights: &[f32], bias: Option<&[f32]>, result: &mut [f32]) {
-        let Winograd { groups, channels, outputs, .. } = *self;
+        let Winograd { form, groups, channels, outputs, .. } = *self;
         let (sources, results) = if turned { (outputs, channels) } else { (channels, outputs) };
-        let lists = if turned { &self.top_rows } else { &self.bottom_rows };
-        let blocks = self.tiles.blocks();
+        let tiles = if turned { &self.backward } else { &self.forward };
+        let blocks = tiles.blocks();
         let parts = TASKS.div_ceil((groups * blocks).max(1)).min(results.div_ceil(LEAST_RESULTS));
         let part = results.div_ceil(parts).next_multiple_of(self.kernel.rows);
         let parts = results.div_ceil(part);
         with_scratch(|scratch| {
             // Point × result channel, over all groups × source channel.
             let filters = scratch.take(SQUARE * spread(groups * channels * outputs));
-            Filters { weights, outputs, channels, turned }.map(self.kernel, groups * results, filters);
+            Filters { form, weights, outputs, channels, turned }.map(self.kernel, groups * results, filters);
             let result = Disjoint::new(result);
-            let correlation = Correlation { winograd: self, lists, sources, results, source, filters, bias, result };
+            let correlation = Correlation { winograd: self, tiles, turned, sources, results, source, filters, bias, result };
             (0..groups * blocks * parts).into_par_iter().for_each(|task| {
                 let (group, first) = (task / parts / blocks, task % parts * part);
                 let results = first..results.min(first + part);
-                correlation.run(&Part { group, block: self.tiles.block(task / parts % blocks), results });
+                correlation.run(&Part { group, block: tiles.block(task / parts % blocks), results });
             });
         });
     }
@@ -144,7 +159,9 @@ impl Winograd {
 /// One direction's operands.
 struct Correlation<'a> {
     winograd: &'a Winograd,
-    lists: &'a RowLists,
+    tiles: &'a Tiles,
+    /// Whether the top is the source.
+    turned: bool,
     /// Channels of a group.
     sources: usize,
     results: usize,
@@ -163,7 +180,7 @@ struct Part {
 
 impl Correlation<'_> {
     fn run(&self, part: &Part) {
-        let tiles = &self.winograd.tiles;
+        let tiles = self.tiles;
         with_scratch(|scratch| {
             let sources = SQUARE * spread(self.sources * tiles.distance());
             let results = SQUARE * spread(part.results.len() * tiles.distance());
@@ -178,18 +195,23 @@ impl Correlation<'_> {
 
     /// All source channels to point × vector of tiles × channel × tile: so the vectors of a panel are three streams.
     fn map_sources(&self, part: &Part, points: &mut [f32], space: &mut Space<'_>) {
-        let Winograd { groups, plane, ref tiles, .. } = *self.winograd;
+        let (groups, tiles) = (self.winograd.groups, self.tiles);
+        let (side, plane) = if self.turned {
+            (&tiles.top, self.winograd.top_plane)
+        } else {
+            (&tiles.bottom, self.winograd.bottom_plane)
+        };
         let strides = Strides { point: points.len() / SQUARE, vector: self.sources * LANES };
         let first = (part.block.images.start * groups + part.group) * self.sources;
         for source in 0..self.sources {
             let planes = &self.source[(first + source) * plane..];
-            tiles.map_source(self.lists, &part.block, planes, space, (&mut points[source * LANES..], strides));
+            tiles.map_source(side, &part.block, planes, space, (&mut points[source * LANES..], strides));
         }
     }
 
     /// At each point the filters with the source channels, to point × result channel × tile.
     fn multiply(&self, part: &Part, points: &[f32], products: &mut [f32]) {
-        let Winograd { kernel, ref tiles, ref offsets, .. } = *self.winograd;
+        let (tiles, Winograd { kernel, offsets, .. }) = (self.tiles, self.winograd);
         let (points, filters) = (points.chunks_exact(points.len() / SQUARE), self.filters.len() / SQUARE);
         let products = products.chunks_exact_mut(products.len() / SQUARE);
         let first = (part.group * self.results + part.results.start) * self.sources;
@@ -208,13 +230,18 @@ impl Correlation<'_> {
 
     /// The products to the results.
     fn map_results(&self, part: &Part, products: &[f32], space: &mut Space<'_>) {
-        let Winograd { groups, plane, ref tiles, .. } = *self.winograd;
+        let (groups, tiles) = (self.winograd.groups, self.tiles);
+        let (side, plane) = if self.turned {
+            (&tiles.bottom, self.winograd.bottom_plane)
+        } else {
+            (&tiles.top, self.winograd.top_plane)
+        };
         let strides = Strides { point: products.len() / SQUARE, vector: LANES };
         for (number, result) in part.results.clone().enumerate() {
             let result = part.group * self.results + result;
             let bias = self.bias.map_or(0.0, |bias| bias[result]);
             let products = (&products[number * tiles.distance()..], strides);
-            tiles.map_result(&part.block, products, bias, space, |image, places| {
+            tiles.map_result(side, &part.block, products, bias, space, |image, places| {
                 let first = (image * groups * self.results + result) * plane;
                 // SAFETY: this block's rows of this channel's plane are this task's own.
                 unsafe { self.result.range(first + places.start..first + places.end) }

@@ -1,15 +1,15 @@
 //! The way from planes to points and back.
 //!
 //! Tiles of a block are mapped as vectors that go over the ends of rows: rows of tiles are often shorter than a vector. To that end
-//! the rows of a plane are sorted by their place in the tile, taken apart into every fourth column, and neighbours in the tile
-//! before and behind are masked at the ends of rows.
+//! the rows of a plane are sorted by their place in the tile, taken apart into every second or fourth column, and neighbours in the
+//! tile before and behind are masked at the ends of rows.
 
 use std::ops::Range;
 
 use super::{
-    lanes::{self, LANES, Lanes, TILE, Task},
-    maps::{self, POINTS},
-    tiles::{Block, RowLists, Tiles},
+    lanes::{self, LANES, Lanes, Task, at_each},
+    maps::{self, Form, POINTS},
+    tiles::{Block, Side, Tiles},
 };
 use crate::ops::gemm::gather::{Lay, NO_ROW};
 
@@ -26,7 +26,7 @@ pub(super) struct Strides {
 pub(super) struct Space<'a> {
     /// Rows side by side.
     lines: &'a mut [f32],
-    /// Every fourth of their values.
+    /// Their values, taken apart by column of the tile.
     columns: &'a mut [f32],
     /// What is mapped along one axis.
     half: &'a mut [f32],
@@ -35,52 +35,62 @@ pub(super) struct Space<'a> {
 impl Tiles {
     /// Values of [`Space`].
     pub fn space(&self) -> usize {
-        (TILE + TILE + POINTS * TILE + TILE * TILE) * self.distance()
+        (2 * self.form.tile() + self.half()) * self.distance()
+    }
+
+    /// Half-mapped values of a tile: those of a source, or those of a result with the results.
+    fn half(&self) -> usize {
+        let tile = self.form.tile();
+        (POINTS * POINTS).max((POINTS + tile) * tile)
     }
 
     /// Divides memory of that size.
     pub fn divide<'a>(&self, memory: &'a mut [f32]) -> Space<'a> {
-        let distance = self.distance();
-        let (lines, rest) = memory.split_at_mut(TILE * distance);
-        let (columns, half) = rest.split_at_mut(TILE * distance);
-        assert!(half.len() >= (POINTS * TILE + TILE * TILE) * distance, "half-mapped values outside their memory");
+        let (distance, tile) = (self.distance(), self.form.tile());
+        let (lines, rest) = memory.split_at_mut(tile * distance);
+        let (columns, half) = rest.split_at_mut(tile * distance);
+        assert!(half.len() >= self.half() * distance, "half-mapped values outside their memory");
         Space { lines, columns, half }
     }
 
     /// Maps one channel of a source to points; `planes` begins with that of the block's first image.
     pub fn map_source(
         &self,
-        lists: &RowLists,
+        side: &Side,
         block: &Block,
         planes: &[f32],
         space: &mut Space<'_>,
         (points, strides): (&mut [f32], Strides),
     ) {
         self.check(points, strides);
-        let rows = lists.of(self, block);
-        lanes::run(self.kernel, MapSource(Channel { tiles: self, rows, block, planes, space, points, strides }));
+        let channel = Channel { tiles: self, side, block, planes, space, points, strides };
+        match self.form {
+            Form::Three => lanes::run(self.kernel, MapSource::<4>(channel)),
+            Form::Five => lanes::run(self.kernel, MapSource::<2>(channel)),
+        }
     }
 
     /// Maps the gradient of one channel of a result to points; `planes` begins with that of the block's first image.
     pub fn map_result_gradient(
         &self,
-        lists: &RowLists,
+        side: &Side,
         block: &Block,
         planes: &[f32],
         space: &mut Space<'_>,
         (points, strides): (&mut [f32], Strides),
     ) {
         self.check(points, strides);
-        let rows = lists.of(self, block);
-        lanes::run(
-            self.kernel,
-            MapResultGradient(Channel { tiles: self, rows, block, planes, space, points, strides }),
-        );
+        let channel = Channel { tiles: self, side, block, planes, space, points, strides };
+        match self.form {
+            Form::Three => lanes::run(self.kernel, MapResultGradient::<4>(channel)),
+            Form::Five => lanes::run(self.kernel, MapResultGradient::<2>(channel)),
+        }
     }
 
     /// Maps products at the points of one channel to results, plus a bias; `plane` gives a range of the plane of an image.
     pub fn map_result<'p>(
         &self,
+        side: &Side,
         block: &Block,
         (points, strides): (&[f32], Strides),
         bias: f32,
@@ -88,7 +98,11 @@ impl Tiles {
         plane: impl Fn(usize, Range<usize>) -> &'p mut [f32],
     ) {
         self.check(points, strides);
-        lanes::run(self.kernel, MapResult { tiles: self, block, points, strides, bias, space, plane });
+        let results = Results { tiles: self, side, block, points, strides, bias, space };
+        match self.form {
+            Form::Three => lanes::run(self.kernel, MapResult::<4, _> { results, plane }),
+            Form::Five => lanes::run(self.kernel, MapResult::<2, _> { results, plane }),
+        }
     }
 
     fn check(&self, points: &[f32], strides: Strides) {
@@ -97,18 +111,18 @@ impl Tiles {
     }
 
     /// The rows of the block's planes at one place of the tiles, with zeros to whole tiles, and behind them.
-    fn lay(&self, rows: &[u32], block: &Block, planes: &[f32], lines: &mut [f32]) {
-        let line = self.columns * TILE;
+    fn lay(&self, side: &Side, rows: &[u32], block: &Block, planes: &[f32], lines: &mut [f32]) {
+        let (line, width) = (self.columns * self.form.tile(), side.place.columns.len());
         let rows = &rows[..block.tiles / self.columns];
         let farthest = rows.iter().map(|row| if *row == NO_ROW { 0 } else { *row }).max().unwrap_or(0);
-        assert!(farthest as usize + self.width <= planes.len(), "a row outside its planes");
-        assert!(rows.len() * line <= lines.len(), "lines outside their memory");
+        assert!(farthest as usize + width <= planes.len(), "a row outside its planes");
+        assert!(rows.len() * line <= lines.len() && side.place.columns.end <= line, "lines outside their memory");
         let lay = Lay {
             source: planes.as_ptr(),
             rows,
             step: 1,
-            before: 0,
-            count: self.width,
+            before: side.place.columns.start,
+            count: width,
             len: line,
             copy: lines.as_mut_ptr(),
             pitch: line,
@@ -122,7 +136,7 @@ impl Tiles {
 /// One channel of a block, and the points it is mapped to.
 struct Channel<'a, 's> {
     tiles: &'a Tiles,
-    rows: &'a [Vec<u32>; POINTS],
+    side: &'a Side,
     block: &'a Block,
     planes: &'a [f32],
     space: &'a mut Space<'s>,
@@ -130,38 +144,44 @@ struct Channel<'a, 's> {
     strides: Strides,
 }
 
-struct MapSource<'a, 's>(Channel<'a, 's>);
+struct MapSource<'a, 's, const TILE: usize>(Channel<'a, 's>);
 
-impl Task for MapSource<'_, '_> {
+impl<const TILE: usize> Task for MapSource<'_, '_, TILE> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        let Channel { tiles, rows, block, planes, space: Space { lines, columns, half }, points, strides } = self.0;
+        let Channel { tiles, side, block, planes, space: Space { lines, columns, half }, points, strides } = self.0;
         let distance = tiles.distance();
-        for (place, rows) in rows.iter().enumerate() {
-            tiles.lay(rows, block, planes, lines);
+        // Values of a tile's neighbours before it that its results need.
+        let reach = (POINTS - TILE).div_ceil(2);
+        for (place, rows) in tiles.rows(side, block).iter().enumerate() {
+            tiles.lay(side, rows, block, planes, lines);
             let (first, half) = (columns.as_mut_ptr(), half.as_mut_ptr());
             for vector in 0..tiles.vectors() {
-                // SAFETY: there are four lines and four columns of `distance` values.
+                // SAFETY: there are as many lines and columns of `distance` values as a tile has.
                 unsafe {
-                    let apart = L::take_apart(lines.as_ptr().add(vector * TILE * LANES));
+                    let apart = L::take_apart::<TILE>(lines.as_ptr().add(vector * TILE * LANES));
                     for (column, values) in apart.into_iter().enumerate() {
                         values.store(first.add(column * distance + vector * LANES));
                     }
                 }
             }
             for vector in 0..tiles.vectors() {
-                // SAFETY: the same; the neighbours of the first and last tiles that do not exist are masked. There are more than
+                // SAFETY: the same; the neighbours of the first and last tiles that do not exist are masked. There are at least
                 // 36 half-mapped vectors of `distance` values.
                 unsafe {
                     let column = |column: usize| first.add(column * distance + vector * LANES);
-                    let values = [
-                        L::load_masked(column(3).wrapping_sub(1), tiles.before[vector]),
-                        L::load(column(0)),
-                        L::load(column(1)),
-                        L::load(column(2)),
-                        L::load(column(3)),
-                        L::load_masked(column(0).add(1), tiles.behind[vector]),
-                    ];
+                    let values = at_each(
+                        #[inline(always)]
+                        |value| {
+                            if value < reach {
+                                L::load_masked(column(TILE - reach + value).wrapping_sub(1), tiles.before[vector])
+                            } else if value < reach + TILE {
+                                L::load(column(value - reach))
+                            } else {
+                                L::load_masked(column(value - reach - TILE).add(1), tiles.behind[vector])
+                            }
+                        },
+                    );
                     for (point, value) in maps::source(values).into_iter().enumerate() {
                         value.store(half.add((point * POINTS + place) * distance + vector * LANES));
                     }
@@ -173,19 +193,19 @@ impl Task for MapSource<'_, '_> {
     }
 }
 
-struct MapResultGradient<'a, 's>(Channel<'a, 's>);
+struct MapResultGradient<'a, 's, const TILE: usize>(Channel<'a, 's>);
 
-impl Task for MapResultGradient<'_, '_> {
+impl<const TILE: usize> Task for MapResultGradient<'_, '_, TILE> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        let Channel { tiles, rows, block, planes, space: Space { lines, half, .. }, points, strides } = self.0;
-        let distance = tiles.distance();
-        for (place, rows) in rows[1..=TILE].iter().enumerate() {
-            tiles.lay(rows, block, planes, lines);
+        let Channel { tiles, side, block, planes, space: Space { lines, half, .. }, points, strides } = self.0;
+        let (distance, reach) = (tiles.distance(), tiles.form.reach());
+        for (place, rows) in tiles.rows(side, block)[reach..reach + TILE].iter().enumerate() {
+            tiles.lay(side, rows, block, planes, lines);
             for vector in 0..tiles.vectors() {
-                // SAFETY: there are four lines of `distance` values, and room for 24 half-mapped ones.
+                // SAFETY: there are as many lines of `distance` values as a tile has, and room for the half-mapped ones.
                 unsafe {
-                    let values = L::take_apart(lines.as_ptr().add(vector * TILE * LANES));
+                    let values = L::take_apart::<TILE>(lines.as_ptr().add(vector * TILE * LANES));
                     for (point, value) in maps::result_gradient(values).into_iter().enumerate() {
                         value.store(half.as_mut_ptr().add((point * TILE + place) * distance + vector * LANES));
                     }
@@ -193,7 +213,7 @@ impl Task for MapResultGradient<'_, '_> {
             }
         }
         // SAFETY: all half-mapped values have their place, and `map_result_gradient` checked that of the points.
-        unsafe { map_rows(half, points, distance, strides, maps::result_gradient::<L>) };
+        unsafe { map_rows(half, points, distance, strides, maps::result_gradient::<L, TILE>) };
     }
 }
 
@@ -227,32 +247,38 @@ unsafe fn map_rows<L: Lanes, const PLACES: usize>(
     }
 }
 
-struct MapResult<'a, 's, P> {
+/// The products of one channel of a block, and what makes results of them.
+struct Results<'a, 's> {
     tiles: &'a Tiles,
+    side: &'a Side,
     block: &'a Block,
     points: &'a [f32],
     strides: Strides,
     bias: f32,
     space: &'a mut Space<'s>,
+}
+
+struct MapResult<'a, 's, const TILE: usize, P> {
+    results: Results<'a, 's>,
     plane: P,
 }
 
-impl<'p, P: Fn(usize, Range<usize>) -> &'p mut [f32]> Task for MapResult<'_, '_, P> {
+impl<'p, const TILE: usize, P: Fn(usize, Range<usize>) -> &'p mut [f32]> Task for MapResult<'_, '_, TILE, P> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        let MapResult { tiles, block, points, strides, bias, space, plane } = self;
+        let MapResult { results: Results { tiles, side, block, points, strides, bias, space }, plane } = self;
         let distance = tiles.distance();
         let (half, sorted) = space.half.split_at_mut(POINTS * TILE * distance);
         for column in 0..POINTS {
             for vector in 0..tiles.vectors() {
-                // SAFETY: `map_result` checked the points; there is room for 24 half-mapped values of each tile.
+                // SAFETY: `map_result` checked the points; there is room for the half-mapped values of each tile.
                 unsafe {
                     let points = points.as_ptr().add(column * strides.point + vector * strides.vector);
                     let products = at_each(
                         #[inline(always)]
                         |row| L::load(points.add(row * POINTS * strides.point)),
                     );
-                    for (place, value) in maps::result(products).into_iter().enumerate() {
+                    for (place, value) in maps::result::<L, TILE>(products).into_iter().enumerate() {
                         value.store(half.as_mut_ptr().add((place * POINTS + column) * distance + vector * LANES));
                     }
                 }
@@ -260,14 +286,14 @@ impl<'p, P: Fn(usize, Range<usize>) -> &'p mut [f32]> Task for MapResult<'_, '_,
         }
         for place in 0..TILE {
             for vector in 0..tiles.vectors() {
-                // SAFETY: the same, and room for the 16 results of each tile.
+                // SAFETY: the same, and room for the results of each tile.
                 unsafe {
                     let half = half.as_ptr().add(place * POINTS * distance + vector * LANES);
                     let products = at_each(
                         #[inline(always)]
                         |column| L::load(half.add(column * distance)),
                     );
-                    let results = maps::result(products).map(
+                    let results = maps::result::<L, TILE>(products).map(
                         #[inline(always)]
                         |value| value.plus(L::all(bias)),
                     );
@@ -275,7 +301,7 @@ impl<'p, P: Fn(usize, Range<usize>) -> &'p mut [f32]> Task for MapResult<'_, '_,
                 }
             }
         }
-        tiles.write_rows::<L>(block, sorted, plane);
+        tiles.write_rows::<L>(side, block, sorted, plane);
     }
 }
 
@@ -284,31 +310,24 @@ impl Tiles {
     #[inline(always)]
     fn write_rows<'p, L: Lanes>(
         &self,
+        side: &Side,
         block: &Block,
         sorted: &[f32],
         plane: impl Fn(usize, Range<usize>) -> &'p mut [f32],
     ) {
-        let (line, place) = (self.columns * TILE, self.distance() * TILE);
-        let rows = block.rows.start * TILE..self.height.min(block.rows.end * TILE);
+        let tile = self.form.tile();
+        let (line, place, width) = (self.columns * tile, self.distance() * tile, side.place.columns.len());
+        let grid = &side.place.rows;
+        let rows = grid.start.max(block.rows.start * tile)..grid.end.min(block.rows.end * tile);
         for (number, image) in block.images.clone().enumerate() {
-            let plane = plane(image, rows.start * self.width..rows.end * self.width);
+            let plane = plane(image, (rows.start - grid.start) * width..(rows.end - grid.start) * width);
             for row in rows.clone() {
-                let tiles = number * block.rows.len() + row / TILE - block.rows.start;
-                let from = row % TILE * place + tiles * line;
-                copy_row::<L>(&sorted[from..], &mut plane[(row - rows.start) * self.width..], self.width);
+                let tiles = number * block.rows.len() + row / tile - block.rows.start;
+                let from = row % tile * place + tiles * line + side.place.columns.start;
+                copy_row::<L>(&sorted[from..], &mut plane[(row - rows.start) * width..], width);
             }
         }
     }
-}
-
-/// What `value` gives for each point of an axis.
-#[inline(always)]
-fn at_each<L: Lanes, const COUNT: usize>(value: impl Fn(usize) -> L) -> [L; COUNT] {
-    let mut all = [L::all(0.0); COUNT];
-    for (point, lanes) in all.iter_mut().enumerate() {
-        *lanes = value(point);
-    }
-    all
 }
 
 /// Copies a row to the beginning of `plane`, whose next rows are written later: a whole vector is the shortest way.

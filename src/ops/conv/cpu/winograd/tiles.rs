@@ -1,10 +1,13 @@
-//! Planes as tiles of 4×4 places, in blocks: whole rows of tiles of some images, side by side, image by image and row by row.
+//! Planes as tiles, in blocks: whole rows of tiles of some images, side by side, image by image and row by row.
+//!
+//! Both sides of the convolution lie in one grid, so that a result stands where the middle of its filter is.
 
 use std::ops::Range;
 
 use super::{
-    lanes::{LANES, TILE},
-    maps::POINTS,
+    super::super::geometry::Axis,
+    lanes::LANES,
+    maps::{Form, POINTS},
 };
 use crate::ops::gemm::{Kernel, gather::NO_ROW};
 
@@ -24,11 +27,10 @@ const FARTHEST: usize = 1 << 31;
 #[derive(Debug)]
 pub(super) struct Tiles {
     pub kernel: &'static Kernel,
+    pub form: Form,
     images: usize,
-    pub height: usize,
-    pub width: usize,
-    /// Tiles along each axis.
-    rows: usize,
+    /// Rows of tiles that hold results, in the grid.
+    rows: Range<usize>,
     pub columns: usize,
     /// Images, and rows of tiles, of a block.
     block_images: usize,
@@ -36,6 +38,9 @@ pub(super) struct Tiles {
     /// For each vector of a block's tiles, which of them have neighbours before and behind them in their row.
     pub before: Vec<u16>,
     pub behind: Vec<u16>,
+    /// The sides of the convolution.
+    pub bottom: Side,
+    pub top: Side,
 }
 
 /// Some tiles: whole rows of tiles of some images.
@@ -47,20 +52,58 @@ pub(super) struct Block {
     pub tiles: usize,
 }
 
-/// Where the rows of a block's planes lie, sorted by their place in the tile.
-#[derive(Debug, Default)]
-pub(super) struct RowLists {
-    /// For each band of a plane and each of the places -1 to 4, the rows of a full block.
+/// Where the planes of one side lie in the grid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    pub rows: Range<usize>,
+    pub columns: Range<usize>,
+}
+
+/// One side of the convolution.
+#[derive(Debug)]
+pub(super) struct Side {
+    pub place: Place,
+    /// For each band of a plane and each place from the first that a tile's results need, where the rows of a full block lie.
     bands: Vec<[Vec<u32>; POINTS]>,
 }
 
+/// Where the planes of the bottom and of the top lie in the grid.
+pub(super) fn places(form: Form, rows: Axis, columns: Axis) -> Option<(Place, Place)> {
+    let reach = form.reach();
+    let bottom = |axis: Axis| (axis.pad.saturating_sub(reach), axis.input);
+    let top = |axis: Axis| Some((reach.saturating_sub(axis.pad), axis.output()?));
+    let range = |(first, len): (usize, usize)| Some(first..first.checked_add(len)?);
+    let bottom = Place { rows: range(bottom(rows))?, columns: range(bottom(columns))? };
+    let top = Place { rows: range(top(rows)?)?, columns: range(top(columns)?)? };
+    Some((bottom, top))
+}
+
+impl Place {
+    /// Values of a plane.
+    fn plane(&self) -> usize {
+        self.rows.len() * self.columns.len()
+    }
+}
+
+/// A side's place, and how many channels all its groups have.
+pub(super) type Planes<'a> = (&'a Place, usize);
+
 impl Tiles {
-    /// Cuts planes into tiles and blocks.
-    pub fn new(kernel: &'static Kernel, images: usize, height: usize, width: usize) -> Self {
-        let (rows, columns) = (height.div_ceil(TILE), width.div_ceil(TILE));
-        let plane = rows * columns;
-        let bands = if plane > MOST_TILES { plane.div_ceil(BLOCK_TILES).min(rows) } else { 1 };
-        let block_rows = rows.div_ceil(bands);
+    /// Cuts the grid into tiles and blocks that hold all of `results`; none when planes are too far apart.
+    pub fn new(
+        kernel: &'static Kernel,
+        form: Form,
+        images: usize,
+        (bottom, bottom_channels): Planes<'_>,
+        (top, top_channels): Planes<'_>,
+        results: &Place,
+    ) -> Option<Self> {
+        let tile = form.tile();
+        let rows = results.rows.start / tile..results.rows.end.div_ceil(tile);
+        let columns = bottom.columns.end.max(top.columns.end).div_ceil(tile);
+        let plane = rows.len() * columns;
+        let bands = if plane > MOST_TILES { plane.div_ceil(BLOCK_TILES).min(rows.len()) } else { 1 };
+        let block_rows = rows.len().div_ceil(bands);
         let cost = |block: &usize| images.div_ceil(*block) * ((block * plane).next_multiple_of(LANES) + BLOCK_COST);
         let most = if bands == 1 { (MOST_TILES / plane).clamp(1, images.max(1)) } else { 1 };
         let block_images = (1..=most).min_by_key(cost).unwrap_or(1);
@@ -71,16 +114,28 @@ impl Tiles {
         };
         let before = masks(&|tile| tile % columns != 0);
         let behind = masks(&|tile| tile % columns + 1 != columns);
-        Tiles { kernel, images, height, width, rows, columns, block_images, block_rows, before, behind }
+        let side = |place: &Place, channels: usize| {
+            let image = channels * place.plane();
+            if image.checked_mul(block_images)? >= FARTHEST {
+                return None;
+            }
+            let bands = rows.clone().step_by(block_rows).map(|first| {
+                let rows = first..rows.end.min(first + block_rows);
+                std::array::from_fn(|offset| list(form, place, image, block_images, &rows, offset))
+            });
+            Some(Side { place: place.clone(), bands: bands.collect() })
+        };
+        let (bottom, top) = (side(bottom, bottom_channels)?, side(top, top_channels)?);
+        Some(Tiles { kernel, form, images, rows, columns, block_images, block_rows, before, behind, bottom, top })
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.images * self.rows * self.columns
+        self.images * self.rows.len() * self.columns
     }
 
     fn bands(&self) -> usize {
-        self.rows.div_ceil(self.block_rows)
+        self.rows.len().div_ceil(self.block_rows)
     }
 
     /// The number of blocks.
@@ -100,34 +155,25 @@ impl Tiles {
 
     /// A block by number.
     pub fn block(&self, number: usize) -> Block {
-        let (image, row) = (number / self.bands() * self.block_images, number % self.bands() * self.block_rows);
+        let image = number / self.bands() * self.block_images;
+        let row = self.rows.start + number % self.bands() * self.block_rows;
         let images = image..self.images.min(image + self.block_images);
-        let rows = row..self.rows.min(row + self.block_rows);
+        let rows = row..self.rows.end.min(row + self.block_rows);
         Block { tiles: images.len() * rows.len() * self.columns, images, rows }
     }
 
-    /// Lists the rows of planes whose images are `image` values apart; none when they are too far apart.
-    pub fn row_lists(&self, image: usize) -> Option<RowLists> {
-        if image.checked_mul(self.block_images)? >= FARTHEST {
-            return None;
-        }
-        let list = |band: usize, place: usize| {
-            let rows = band * self.block_rows..self.rows.min((band + 1) * self.block_rows);
-            let row = |(number, row): (usize, usize)| match (row * TILE + place).checked_sub(1) {
-                Some(row) if row < self.height => (number * image + row * self.width) as u32,
-                _ => NO_ROW,
-            };
-            let of_image = |image: usize| rows.clone().map(move |row| (image, row));
-            (0..self.block_images).flat_map(of_image).map(row).collect()
-        };
-        let bands = (0..self.bands()).map(|band| std::array::from_fn(|place| list(band, place))).collect();
-        Some(RowLists { bands })
+    /// For each place from the first that a tile's results need, where the rows of a block's planes lie on one side.
+    pub fn rows<'s>(&self, side: &'s Side, block: &Block) -> &'s [Vec<u32>; POINTS] {
+        &side.bands[(block.rows.start - self.rows.start) / self.block_rows]
     }
 }
 
-impl RowLists {
-    /// For each of the places -1 to 4 the rows of a block's planes.
-    pub fn of(&self, tiles: &Tiles, block: &Block) -> &[Vec<u32>; POINTS] {
-        &self.bands[block.rows.start / tiles.block_rows]
-    }
+/// Where the rows of a block of planes lie that stand at one place of their tiles; images are `image` values apart.
+fn list(form: Form, place: &Place, image: usize, images: usize, rows: &Range<usize>, offset: usize) -> Vec<u32> {
+    let (first, width) = (place.rows.start + form.reach(), place.columns.len());
+    let row = |(number, row): (usize, usize)| match (row * form.tile() + offset).checked_sub(first) {
+        Some(row) if row < place.rows.len() => (number * image + row * width) as u32,
+        _ => NO_ROW,
+    };
+    (0..images).flat_map(|image| rows.clone().map(move |row| (image, row))).map(row).collect()
 }

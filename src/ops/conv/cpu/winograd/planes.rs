@@ -189,7 +189,16 @@ impl<const TILE: usize> Task for MapSource<'_, '_, TILE> {
             }
         }
         // SAFETY: all half-mapped values have their place, and `map_source` checked that of the points.
-        unsafe { map_rows(half, points, distance, strides, maps::source::<L>) };
+        unsafe {
+            map_rows(
+                half,
+                points,
+                distance,
+                strides,
+                #[inline(always)]
+                |values| maps::source::<L>(values),
+            );
+        }
     }
 }
 
@@ -213,7 +222,16 @@ impl<const TILE: usize> Task for MapResultGradient<'_, '_, TILE> {
             }
         }
         // SAFETY: all half-mapped values have their place, and `map_result_gradient` checked that of the points.
-        unsafe { map_rows(half, points, distance, strides, maps::result_gradient::<L, TILE>) };
+        unsafe {
+            map_rows(
+                half,
+                points,
+                distance,
+                strides,
+                #[inline(always)]
+                |values| maps::result_gradient::<L, TILE>(values),
+            );
+        }
     }
 }
 

@@ -11,7 +11,7 @@
 //! | `bias_term` | true | learn a bias per filter |
 //! | `weight_filler`, `bias_filler` | constant 0 | initial values, drawn in this order |
 //! | `axis` | 1 | the channel axis; all axes behind it are spatial |
-//! | `engine` | `DEFAULT` | `CAFFE`: always the direct sum, on a GPU by our own kernels; else 3×3 filters of many channels go by Winograd's shorter way, with rounding of its own |
+//! | `engine` | `DEFAULT` | `CAFFE`: always the direct sum, on a GPU by our own kernels; else 3×3 and 5×5 filters of many channels go by Winograd's shorter way, with rounding of its own |
 //! | `force_nd_im2col` | | accepted; it chooses Caffe's implementation, not the result |
 //!
 //! Bottoms: one or several of one shape (N×C×H×W, or any other number of spatial axes). Tops: one per bottom, N×M×H'×W'

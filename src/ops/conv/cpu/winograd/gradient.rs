@@ -220,7 +220,10 @@ impl Work<'_> {
                     filter.iter_mut().zip(&taps).for_each(|(value, tap)| *value = tap[lane]);
                 }
                 let count = LANES.min(piece.channels.end - channel);
-                write(((piece.group * outputs + output) * channels + channel) * form.filter(), &filters[..count * form.filter()]);
+                write(
+                    ((piece.group * outputs + output) * channels + channel) * form.filter(),
+                    &filters[..count * form.filter()],
+                );
             }
         }
     }

@@ -13,12 +13,6 @@ pub(super) trait Lanes: Copy {
     /// They can be read.
     unsafe fn load(address: *const f32) -> Self;
 
-    /// The values whose bits are set, the others 0.
-    ///
-    /// # Safety
-    /// Those whose bits are set can be read.
-    unsafe fn load_masked(address: *const f32, mask: u16) -> Self;
-
     /// Writes the values.
     ///
     /// # Safety
@@ -39,6 +33,9 @@ pub(super) trait Lanes: Copy {
 
     /// The same value sixteen times.
     fn all(value: f32) -> Self;
+
+    /// The values whose bits are set, the others 0.
+    fn keep(self, mask: u16) -> Self;
 
     fn plus(self, other: Self) -> Self;
 
@@ -109,18 +106,6 @@ impl Lanes for Plain {
     }
 
     #[inline(always)]
-    unsafe fn load_masked(address: *const f32, mask: u16) -> Self {
-        let mut lanes = [0.0; LANES];
-        for (lane, value) in lanes.iter_mut().enumerate() {
-            if mask >> lane & 1 == 1 {
-                // SAFETY: passed on to the caller.
-                *value = unsafe { *address.wrapping_add(lane) };
-            }
-        }
-        Plain(lanes)
-    }
-
-    #[inline(always)]
     unsafe fn store(self, address: *mut f32) {
         // SAFETY: passed on to the caller.
         unsafe { address.cast::<Plain>().write_unaligned(self) }
@@ -154,6 +139,15 @@ impl Lanes for Plain {
     #[inline(always)]
     fn all(value: f32) -> Self {
         Plain([value; LANES])
+    }
+
+    #[inline(always)]
+    fn keep(self, mask: u16) -> Self {
+        let mut lanes = self.0;
+        for (lane, value) in lanes.iter_mut().enumerate() {
+            *value = if mask >> lane & 1 == 1 { *value } else { 0.0 };
+        }
+        Plain(lanes)
     }
 
     #[inline(always)]
@@ -197,7 +191,7 @@ mod wide {
     //! AVX-512: the compiler takes sixteen lanes for two vectors of eight as soon as that looks better to it.
 
     use std::arch::x86_64::{
-        __m512, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_maskz_loadu_ps, _mm512_mul_ps,
+        __m512, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_maskz_mov_ps, _mm512_mul_ps,
         _mm512_permutex2var_ps, _mm512_set_epi32, _mm512_set1_ps, _mm512_shuffle_f32x4, _mm512_storeu_ps,
         _mm512_sub_ps,
     };
@@ -217,12 +211,6 @@ mod wide {
         unsafe fn load(address: *const f32) -> Self {
             // SAFETY: the caller vouches for the values, `run` for the instructions.
             Wide(unsafe { _mm512_loadu_ps(address) })
-        }
-
-        #[inline(always)]
-        unsafe fn load_masked(address: *const f32, mask: u16) -> Self {
-            // SAFETY: the same.
-            Wide(unsafe { _mm512_maskz_loadu_ps(mask, address) })
         }
 
         #[inline(always)]
@@ -261,6 +249,12 @@ mod wide {
         fn all(value: f32) -> Self {
             // SAFETY: `run` vouches for the instructions.
             Wide(unsafe { _mm512_set1_ps(value) })
+        }
+
+        #[inline(always)]
+        fn keep(self, mask: u16) -> Self {
+            // SAFETY: the same.
+            Wide(unsafe { _mm512_maskz_mov_ps(mask, self.0) })
         }
 
         #[inline(always)]

@@ -90,9 +90,8 @@ impl Winograd {
         let &[rows, columns] = axes.as_slice() else { return None };
         let form = Form::of(rows.kernel)?;
         // With more padding results would see nothing but zeros.
-        let fits = |axis: Axis| {
-            axis.kernel == form.taps() && axis.stride == 1 && axis.dilation == 1 && axis.pad < axis.kernel
-        };
+        let fits =
+            |axis: Axis| axis.kernel == form.taps() && axis.stride == 1 && axis.dilation == 1 && axis.pad < axis.kernel;
         // Without fused multiplication the maps take longer than they spare.
         let (channels, outputs, fused) = (channels / groups, outputs / groups, kernel.name != "portable");
         if !fits(rows) || !fits(columns) || channels.min(outputs) < LEAST_CHANNELS || !fused {
@@ -109,18 +108,7 @@ impl Winograd {
         }
         let offset = |channel: usize| u32::try_from(channel.checked_mul(LANES)?).ok();
         let offsets = (0..channels.max(outputs)).map(offset).collect::<Option<_>>()?;
-        Some(Winograd {
-            kernel,
-            form,
-            groups,
-            channels,
-            outputs,
-            bottom_plane,
-            top_plane,
-            forward,
-            backward,
-            offsets,
-        })
+        Some(Winograd { kernel, form, groups, channels, outputs, bottom_plane, top_plane, forward, backward, offsets })
     }
 
     /// `top = bottom ∗ weights (+ bias)`.
@@ -146,7 +134,8 @@ impl Winograd {
             let filters = scratch.take(SQUARE * spread(groups * channels * outputs));
             Filters { form, weights, outputs, channels, turned }.map(self.kernel, groups * results, filters);
             let result = Disjoint::new(result);
-            let correlation = Correlation { winograd: self, tiles, turned, sources, results, source, filters, bias, result };
+            let correlation =
+                Correlation { winograd: self, tiles, turned, sources, results, source, filters, bias, result };
             (0..groups * blocks * parts).into_par_iter().for_each(|task| {
                 let (group, first) = (task / parts / blocks, task % parts * part);
                 let results = first..results.min(first + part);

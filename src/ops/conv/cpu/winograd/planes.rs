@@ -1,8 +1,8 @@
 //! The way from planes to points and back.
 //!
 //! Tiles of a block are mapped as vectors that go over the ends of rows: rows of tiles are often shorter than a vector. To that end
-//! the rows of a plane are sorted by their place in the tile, taken apart into every second or fourth column, and neighbours in the
-//! tile before and behind are masked at the ends of rows.
+//! the rows of a plane are sorted by their place in the tile, and taken apart into every second or fourth column. What a tile needs of
+//! its neighbours lies one tile, or one row of tiles, before or behind; it is masked where rows and planes end.
 
 use std::ops::Range;
 
@@ -26,7 +26,7 @@ pub(super) struct Strides {
 pub(super) struct Space<'a> {
     /// Rows side by side.
     lines: &'a mut [f32],
-    /// Their values, taken apart by column of the tile.
+    /// Their values, taken apart by column of the tile, with room for neighbours at both ends.
     columns: &'a mut [f32],
     /// What is mapped along one axis.
     half: &'a mut [f32],
@@ -35,21 +35,26 @@ pub(super) struct Space<'a> {
 impl Tiles {
     /// Values of [`Space`].
     pub fn space(&self) -> usize {
-        (2 * self.form.tile() + self.half()) * self.distance()
+        2 * self.form.tile() * self.around() + 2 * LANES + self.half()
     }
 
-    /// Half-mapped values of a tile: those of a source, or those of a result with the results.
+    /// Tiles of the largest block and of the rows of tiles around them, in whole vectors.
+    fn around(&self) -> usize {
+        self.vectors_around() * LANES
+    }
+
+    /// Half-mapped values: those of a source, or those of a result with the results.
     fn half(&self) -> usize {
         let tile = self.form.tile();
-        (POINTS * POINTS).max((POINTS + tile) * tile)
+        (POINTS * tile * self.around()).max((POINTS + tile) * tile * self.distance())
     }
 
     /// Divides memory of that size.
     pub fn divide<'a>(&self, memory: &'a mut [f32]) -> Space<'a> {
-        let (distance, tile) = (self.distance(), self.form.tile());
-        let (lines, rest) = memory.split_at_mut(tile * distance);
-        let (columns, half) = rest.split_at_mut(tile * distance);
-        assert!(half.len() >= self.half() * distance, "half-mapped values outside their memory");
+        let values = self.form.tile() * self.around();
+        let (lines, rest) = memory.split_at_mut(values);
+        let (columns, half) = rest.split_at_mut(values + 2 * LANES);
+        assert!(half.len() >= self.half(), "half-mapped values outside their memory");
         Space { lines, columns, half }
     }
 
@@ -110,10 +115,9 @@ impl Tiles {
         assert!(last + LANES <= points.len(), "points outside their memory");
     }
 
-    /// The rows of the block's planes at one place of the tiles, with zeros to whole tiles, and behind them.
-    fn lay(&self, side: &Side, rows: &[u32], block: &Block, planes: &[f32], lines: &mut [f32]) {
+    /// Rows of the block's planes at one place of the tiles, with zeros to whole tiles, and behind them.
+    fn lay(&self, side: &Side, rows: &[u32], planes: &[f32], lines: &mut [f32]) {
         let (line, width) = (self.columns * self.form.tile(), side.place.columns.len());
-        let rows = &rows[..block.tiles / self.columns];
         let farthest = rows.iter().map(|row| if *row == NO_ROW { 0 } else { *row }).max().unwrap_or(0);
         assert!(farthest as usize + width <= planes.len(), "a row outside its planes");
         assert!(rows.len() * line <= lines.len() && side.place.columns.end <= line, "lines outside their memory");
@@ -150,51 +154,63 @@ impl<const TILE: usize> Task for MapSource<'_, '_, TILE> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
         let Channel { tiles, side, block, planes, space: Space { lines, columns, half }, points, strides } = self.0;
-        let distance = tiles.distance();
-        // Values of a tile's neighbours before it that its results need.
+        let around = tiles.around();
+        // What a tile's results need of the tile before it.
         let reach = (POINTS - TILE).div_ceil(2);
-        for (place, rows) in tiles.rows(side, block).iter().enumerate() {
-            tiles.lay(side, rows, block, planes, lines);
-            let (first, half) = (columns.as_mut_ptr(), half.as_mut_ptr());
-            for vector in 0..tiles.vectors() {
-                // SAFETY: there are as many lines and columns of `distance` values as a tile has.
+        for (place, rows) in tiles.rows(side, block).enumerate() {
+            tiles.lay(side, rows, planes, lines);
+            let (first, half) = (columns[LANES..].as_mut_ptr(), half.as_mut_ptr());
+            for vector in 0..tiles.vectors_around() {
+                // SAFETY: there are as many lines and columns of `around` values as a tile has.
                 unsafe {
                     let apart = L::take_apart::<TILE>(lines.as_ptr().add(vector * TILE * LANES));
                     for (column, values) in apart.into_iter().enumerate() {
-                        values.store(first.add(column * distance + vector * LANES));
+                        values.store(first.add(column * around + vector * LANES));
                     }
                 }
             }
-            for vector in 0..tiles.vectors() {
-                // SAFETY: the same; the neighbours of the first and last tiles that do not exist are masked. There are at least
-                // 36 half-mapped vectors of `distance` values.
+            for vector in 0..tiles.vectors_around() {
+                // SAFETY: the same; there is a vector before and one behind them, so that all neighbours can be read, and for each of
+                // their values there are six half-mapped ones.
                 unsafe {
-                    let column = |column: usize| first.add(column * distance + vector * LANES);
+                    let column = |column: usize| first.add(column * around + vector * LANES);
                     let values = at_each(
                         #[inline(always)]
                         |value| {
                             if value < reach {
-                                L::load_masked(column(TILE - reach + value).wrapping_sub(1), tiles.before[vector])
+                                L::load(column(TILE - reach + value).sub(1)).keep(tiles.before[vector])
                             } else if value < reach + TILE {
                                 L::load(column(value - reach))
                             } else {
-                                L::load_masked(column(value - reach - TILE).add(1), tiles.behind[vector])
+                                L::load(column(value - reach - TILE).add(1)).keep(tiles.behind[vector])
                             }
                         },
                     );
                     for (point, value) in maps::source(values).into_iter().enumerate() {
-                        value.store(half.add((point * POINTS + place) * distance + vector * LANES));
+                        value.store(half.add((point * TILE + place) * around + vector * LANES));
                     }
                 }
             }
         }
-        // SAFETY: all half-mapped values have their place, and `map_source` checked that of the points.
+        let (half, row) = (half.as_ptr(), tiles.columns);
+        // SAFETY: `map_source` checked the points; the tiles of a block have a row of tiles above and one below them, all of them
+        // half-mapped.
         unsafe {
             map_rows(
-                half,
                 points,
-                distance,
+                tiles.vectors(),
                 strides,
+                #[inline(always)]
+                |column, vector, value| {
+                    let place = |place: usize| half.add((column * TILE + place) * around + vector * LANES);
+                    if value < reach {
+                        L::load(place(TILE - reach + value)).keep(tiles.above[vector])
+                    } else if value < reach + TILE {
+                        L::load(place(value - reach).add(row))
+                    } else {
+                        L::load(place(value - reach - TILE).add(2 * row)).keep(tiles.below[vector])
+                    }
+                },
                 #[inline(always)]
                 |values| maps::source::<L>(values),
             );
@@ -208,9 +224,9 @@ impl<const TILE: usize> Task for MapResultGradient<'_, '_, TILE> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
         let Channel { tiles, side, block, planes, space: Space { lines, half, .. }, points, strides } = self.0;
-        let (distance, reach) = (tiles.distance(), tiles.form.reach());
-        for (place, rows) in tiles.rows(side, block)[reach..reach + TILE].iter().enumerate() {
-            tiles.lay(side, rows, block, planes, lines);
+        let distance = tiles.distance();
+        for (place, rows) in tiles.rows(side, block).enumerate() {
+            tiles.lay(side, &rows[1..][..block.tiles / tiles.columns], planes, lines);
             for vector in 0..tiles.vectors() {
                 // SAFETY: there are as many lines of `distance` values as a tile has, and room for the half-mapped ones.
                 unsafe {
@@ -221,13 +237,15 @@ impl<const TILE: usize> Task for MapResultGradient<'_, '_, TILE> {
                 }
             }
         }
-        // SAFETY: all half-mapped values have their place, and `map_result_gradient` checked that of the points.
+        let half = half.as_ptr();
+        // SAFETY: `map_result_gradient` checked the points; all half-mapped values have their place.
         unsafe {
             map_rows(
-                half,
                 points,
-                distance,
+                tiles.vectors(),
                 strides,
+                #[inline(always)]
+                |column, vector, place| L::load(half.add((column * TILE + place) * distance + vector * LANES)),
                 #[inline(always)]
                 |values| maps::result_gradient::<L, TILE>(values),
             );
@@ -235,31 +253,28 @@ impl<const TILE: usize> Task for MapResultGradient<'_, '_, TILE> {
     }
 }
 
-/// Maps along the other axis: point of a row × place × tile to points.
+/// Maps along the other axis: the half-mapped values of each column of points, vector of tiles and place to points.
 ///
 /// # Safety
-/// `half` has all of them, `distance` values each; the points lie in their memory.
+/// The points of so many vectors lie in their memory.
 #[inline(always)]
 unsafe fn map_rows<L: Lanes, const PLACES: usize>(
-    half: &[f32],
     points: &mut [f32],
-    distance: usize,
+    vectors: usize,
     strides: Strides,
+    load: impl Fn(usize, usize, usize) -> L,
     map: impl Fn([L; PLACES]) -> [L; POINTS],
 ) {
     for column in 0..POINTS {
-        for vector in 0..distance / LANES {
-            // SAFETY: the caller vouches for both.
-            unsafe {
-                let half = half.as_ptr().add(column * PLACES * distance + vector * LANES);
-                let values = at_each(
-                    #[inline(always)]
-                    |place| L::load(half.add(place * distance)),
-                );
-                let points = points.as_mut_ptr().add(column * strides.point + vector * strides.vector);
-                for (row, value) in map(values).into_iter().enumerate() {
-                    value.store(points.add(row * POINTS * strides.point));
-                }
+        for vector in 0..vectors {
+            let values = at_each(
+                #[inline(always)]
+                |place| load(column, vector, place),
+            );
+            for (row, value) in map(values).into_iter().enumerate() {
+                let place = (row * POINTS + column) * strides.point + vector * strides.vector;
+                // SAFETY: the caller vouches for the points.
+                unsafe { value.store(points.as_mut_ptr().add(place)) };
             }
         }
     }

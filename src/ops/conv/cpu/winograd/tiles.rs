@@ -2,13 +2,9 @@
 //!
 //! Both sides of the convolution lie in one grid, so that a result stands where the middle of its filter is.
 
-use std::ops::Range;
+use std::{iter, ops::Range};
 
-use super::{
-    super::super::geometry::Axis,
-    lanes::LANES,
-    maps::{Form, POINTS},
-};
+use super::{super::super::geometry::Axis, lanes::LANES, maps::Form};
 use crate::ops::gemm::{Kernel, gather::NO_ROW};
 
 /// Tiles that a block has about: two panels of columns.
@@ -35,9 +31,13 @@ pub(super) struct Tiles {
     /// Images, and rows of tiles, of a block.
     block_images: usize,
     block_rows: usize,
-    /// For each vector of a block's tiles, which of them have neighbours before and behind them in their row.
+    /// For each vector of a block's tiles and of the rows of tiles around them, which of them have neighbours before and behind them
+    /// in their row.
     pub before: Vec<u16>,
     pub behind: Vec<u16>,
+    /// For each vector of a block's tiles, which of them have neighbours above and below them that are not outside their plane.
+    pub above: Vec<u16>,
+    pub below: Vec<u16>,
     /// The sides of the convolution.
     pub bottom: Side,
     pub top: Side,
@@ -63,8 +63,9 @@ pub(super) struct Place {
 #[derive(Debug)]
 pub(super) struct Side {
     pub place: Place,
-    /// For each band of a plane and each place from the first that a tile's results need, where the rows of a full block lie.
-    bands: Vec<[Vec<u32>; POINTS]>,
+    /// For each band of a plane and each place in a tile, where the rows of a full block lie: one above the first tile, one of each row of
+    /// tiles, and in a plane of several bands one below the last.
+    bands: Vec<Vec<Vec<u32>>>,
 }
 
 /// Where the planes of the bottom and of the top lie in the grid.
@@ -99,34 +100,54 @@ impl Tiles {
         results: &Place,
     ) -> Option<Self> {
         let tile = form.tile();
-        let rows = results.rows.start / tile..results.rows.end.div_ceil(tile);
         let columns = bottom.columns.end.max(top.columns.end).div_ceil(tile);
+        let all = bottom.rows.end.max(top.rows.end).div_ceil(tile);
+        // Where planes follow each other in a block, there is nothing above and below them.
+        let is_whole = all * columns <= MOST_TILES;
+        let rows = if is_whole { 0..all } else { results.rows.start / tile..results.rows.end.div_ceil(tile) };
         let plane = rows.len() * columns;
-        let bands = if plane > MOST_TILES { plane.div_ceil(BLOCK_TILES).min(rows.len()) } else { 1 };
+        let bands = if is_whole { 1 } else { plane.div_ceil(BLOCK_TILES).min(rows.len()) };
         let block_rows = rows.len().div_ceil(bands);
         let cost = |block: &usize| images.div_ceil(*block) * ((block * plane).next_multiple_of(LANES) + BLOCK_COST);
-        let most = if bands == 1 { (MOST_TILES / plane).clamp(1, images.max(1)) } else { 1 };
+        let most = if is_whole { (MOST_TILES / plane).clamp(1, images.max(1)) } else { 1 };
         let block_images = (1..=most).min_by_key(cost).unwrap_or(1);
         let tiles = block_images * block_rows * columns;
-        let masks = |has: &dyn Fn(usize) -> bool| {
+        let masks = |tiles: usize, has: &dyn Fn(usize) -> bool| {
             let mask = |first| (0..LANES).fold(0, |mask, lane| mask | u16::from(has(first + lane)) << lane);
             (0..tiles).step_by(LANES).map(mask).collect()
         };
-        let before = masks(&|tile| tile % columns != 0);
-        let behind = masks(&|tile| tile % columns + 1 != columns);
+        let around = tiles.next_multiple_of(LANES) + 2 * columns;
+        let before = masks(around, &|tile| tile % columns != 0);
+        let behind = masks(around, &|tile| tile % columns + 1 != columns);
+        let above = masks(tiles, &|tile| !is_whole || tile % plane >= columns);
+        let below = masks(tiles, &|tile| !is_whole || tile % plane + columns < plane);
         let side = |place: &Place, channels: usize| {
             let image = channels * place.plane();
             if image.checked_mul(block_images)? >= FARTHEST {
                 return None;
             }
             let bands = rows.clone().step_by(block_rows).map(|first| {
-                let rows = first..rows.end.min(first + block_rows);
-                std::array::from_fn(|offset| list(form, place, image, block_images, &rows, offset))
+                let band = Band { rows: first..rows.end.min(first + block_rows), images: block_images, is_whole };
+                (0..tile).map(|offset| band.list(place, image, tile, offset)).collect()
             });
             Some(Side { place: place.clone(), bands: bands.collect() })
         };
         let (bottom, top) = (side(bottom, bottom_channels)?, side(top, top_channels)?);
-        Some(Tiles { kernel, form, images, rows, columns, block_images, block_rows, before, behind, bottom, top })
+        Some(Tiles {
+            kernel,
+            form,
+            images,
+            rows,
+            columns,
+            block_images,
+            block_rows,
+            before,
+            behind,
+            above,
+            below,
+            bottom,
+            top,
+        })
     }
 
     /// How many there are.
@@ -145,6 +166,11 @@ impl Tiles {
 
     /// Vectors that hold the tiles of the largest block.
     pub fn vectors(&self) -> usize {
+        self.above.len()
+    }
+
+    /// Vectors that hold the tiles of the largest block and the rows of tiles around them.
+    pub fn vectors_around(&self) -> usize {
         self.before.len()
     }
 
@@ -162,18 +188,33 @@ impl Tiles {
         Block { tiles: images.len() * rows.len() * self.columns, images, rows }
     }
 
-    /// For each place from the first that a tile's results need, where the rows of a block's planes lie on one side.
-    pub fn rows<'s>(&self, side: &'s Side, block: &Block) -> &'s [Vec<u32>; POINTS] {
-        &side.bands[(block.rows.start - self.rows.start) / self.block_rows]
+    /// For each place in a tile where the rows of a block's planes lie on one side, from the one above the first tile.
+    pub fn rows<'s>(&self, side: &'s Side, block: &Block) -> impl Iterator<Item = &'s [u32]> + use<'s> {
+        let band = &side.bands[(block.rows.start - self.rows.start) / self.block_rows];
+        // The last block of whole planes may have fewer of them.
+        let count = if self.bands() == 1 { 1 + block.tiles / self.columns } else { band[0].len() };
+        band.iter().map(move |rows| &rows[..count.min(rows.len())])
     }
 }
 
-/// Where the rows of a block of planes lie that stand at one place of their tiles; images are `image` values apart.
-fn list(form: Form, place: &Place, image: usize, images: usize, rows: &Range<usize>, offset: usize) -> Vec<u32> {
-    let (first, width) = (place.rows.start + form.reach(), place.columns.len());
-    let row = |(number, row): (usize, usize)| match (row * form.tile() + offset).checked_sub(first) {
-        Some(row) if row < place.rows.len() => (number * image + row * width) as u32,
-        _ => NO_ROW,
-    };
-    (0..images).flat_map(|image| rows.clone().map(move |row| (image, row))).map(row).collect()
+/// Some rows of tiles of so many images.
+struct Band {
+    rows: Range<usize>,
+    images: usize,
+    /// Whether these are all of a plane's.
+    is_whole: bool,
+}
+
+impl Band {
+    /// Where the rows at one place of each tile lie; images are `image` values apart.
+    fn list(&self, place: &Place, image: usize, tile: usize, offset: usize) -> Vec<u32> {
+        let at = |number: usize, row: usize| match (row * tile + offset).checked_sub(place.rows.start) {
+            Some(row) if row < place.rows.len() => (number * image + row * place.columns.len()) as u32,
+            _ => NO_ROW,
+        };
+        let above = self.rows.start.checked_sub(1).map_or(NO_ROW, |row| at(0, row));
+        let below = (!self.is_whole).then(|| at(0, self.rows.end));
+        let own = (0..self.images).flat_map(|number| self.rows.clone().map(move |row| (number, row)));
+        iter::once(above).chain(own.map(|(number, row)| at(number, row))).chain(below).collect()
+    }
 }

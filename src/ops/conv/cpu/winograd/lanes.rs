@@ -19,6 +19,9 @@ pub(super) trait Lanes: Copy {
     /// They can be written.
     unsafe fn store(self, address: *mut f32);
 
+    /// Has memory brought near that will soon be read or written; any address will do.
+    fn fetch(address: *const f32);
+
     /// The first, the second and so on of the values of sixteen tiles of 2 or 4 that lie side by side.
     ///
     /// # Safety
@@ -112,6 +115,9 @@ impl Lanes for Plain {
     }
 
     #[inline(always)]
+    fn fetch(_address: *const f32) {}
+
+    #[inline(always)]
     unsafe fn take_apart<const TILE: usize>(address: *const f32) -> [Self; TILE] {
         // SAFETY: passed on to the caller.
         let values = unsafe { address.cast::<[[f32; TILE]; LANES]>().read_unaligned() };
@@ -191,9 +197,9 @@ mod wide {
     //! AVX-512: the compiler takes sixteen lanes for two vectors of eight as soon as that looks better to it.
 
     use std::arch::x86_64::{
-        __m512, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_maskz_mov_ps, _mm512_mul_ps,
-        _mm512_permutex2var_ps, _mm512_set_epi32, _mm512_set1_ps, _mm512_shuffle_f32x4, _mm512_storeu_ps,
-        _mm512_sub_ps,
+        __m512, _MM_HINT_T0, _mm_prefetch, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_maskz_mov_ps,
+        _mm512_mul_ps, _mm512_permutex2var_ps, _mm512_set_epi32, _mm512_set1_ps, _mm512_shuffle_f32x4,
+        _mm512_storeu_ps, _mm512_sub_ps,
     };
 
     use super::{LANES, Lanes};
@@ -217,6 +223,12 @@ mod wide {
         unsafe fn store(self, address: *mut f32) {
             // SAFETY: the same.
             unsafe { _mm512_storeu_ps(address, self.0) }
+        }
+
+        #[inline(always)]
+        fn fetch(address: *const f32) {
+            // SAFETY: nothing is read but into the caches, and that only where there is memory.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
         }
 
         #[inline(always)]

@@ -159,6 +159,7 @@ impl<const TILE: usize> Task for MapSource<'_, '_, TILE> {
         let reach = (POINTS - TILE).div_ceil(2);
         for (place, rows) in tiles.rows(side, block).enumerate() {
             tiles.lay(side, rows, planes, lines);
+            fetch_next::<L>(side, rows, planes);
             let (first, half) = (columns[LANES..].as_mut_ptr(), half.as_mut_ptr());
             for vector in 0..tiles.vectors_around() {
                 // SAFETY: there are as many lines and columns of `around` values as a tile has.
@@ -226,7 +227,9 @@ impl<const TILE: usize> Task for MapResultGradient<'_, '_, TILE> {
         let Channel { tiles, side, block, planes, space: Space { lines, half, .. }, points, strides } = self.0;
         let distance = tiles.distance();
         for (place, rows) in tiles.rows(side, block).enumerate() {
-            tiles.lay(side, &rows[1..][..block.tiles / tiles.columns], planes, lines);
+            let rows = &rows[1..][..block.tiles / tiles.columns];
+            tiles.lay(side, rows, planes, lines);
+            fetch_next::<L>(side, rows, planes);
             for vector in 0..tiles.vectors() {
                 // SAFETY: there are as many lines of `distance` values as a tile has, and room for the half-mapped ones.
                 unsafe {
@@ -301,6 +304,11 @@ impl<'p, const TILE: usize, P: Fn(usize, Range<usize>) -> &'p mut [f32]> Task fo
     fn run<L: Lanes>(self) {
         let MapResult { results: Results { tiles, side, block, points, strides, bias, space }, plane } = self;
         let distance = tiles.distance();
+        let values = tiles.values(side, block);
+        for image in block.images.clone() {
+            let plane = plane(image, values.clone());
+            plane.iter().step_by(LANES).for_each(|value| L::fetch(value));
+        }
         let (half, sorted) = space.half.split_at_mut(POINTS * TILE * distance);
         for column in 0..POINTS {
             for vector in 0..tiles.vectors() {
@@ -339,6 +347,13 @@ impl<'p, const TILE: usize, P: Fn(usize, Range<usize>) -> &'p mut [f32]> Task fo
 }
 
 impl Tiles {
+    /// Which values of its planes a block has on one side.
+    fn values(&self, side: &Side, block: &Block) -> Range<usize> {
+        let (tile, rows, width) = (self.form.tile(), &side.place.rows, side.place.columns.len());
+        let (first, end) = (rows.start.max(block.rows.start * tile), rows.end.min(block.rows.end * tile));
+        (first - rows.start) * width..(end - rows.start) * width
+    }
+
     /// Writes rows that are sorted by their place in the tile.
     #[inline(always)]
     fn write_rows<'p, L: Lanes>(
@@ -350,15 +365,27 @@ impl Tiles {
     ) {
         let tile = self.form.tile();
         let (line, place, width) = (self.columns * tile, self.distance() * tile, side.place.columns.len());
-        let grid = &side.place.rows;
-        let rows = grid.start.max(block.rows.start * tile)..grid.end.min(block.rows.end * tile);
+        let values = self.values(side, block);
         for (number, image) in block.images.clone().enumerate() {
-            let plane = plane(image, (rows.start - grid.start) * width..(rows.end - grid.start) * width);
-            for row in rows.clone() {
-                let tiles = number * block.rows.len() + row / tile - block.rows.start;
-                let from = row % tile * place + tiles * line + side.place.columns.start;
-                copy_row::<L>(&sorted[from..], &mut plane[(row - rows.start) * width..], width);
+            let plane = plane(image, values.clone());
+            let first = side.place.rows.start + values.start / width;
+            for row in 0..values.len() / width {
+                let tiles = number * block.rows.len() + (first + row) / tile - block.rows.start;
+                let from = (first + row) % tile * place + tiles * line + side.place.columns.start;
+                copy_row::<L>(&sorted[from..], &mut plane[row * width..], width);
             }
+        }
+    }
+}
+
+/// Has the same rows of the next channel brought near: a plane is often no longer than a page, too short for the processor to see
+/// that it is read in order.
+#[inline(always)]
+fn fetch_next<L: Lanes>(side: &Side, rows: &[u32], planes: &[f32]) {
+    let next = planes.as_ptr().wrapping_add(side.place.plane());
+    for row in rows.iter().filter(|row| **row != NO_ROW) {
+        for value in (0..side.place.columns.len()).step_by(LANES) {
+            L::fetch(next.wrapping_add(*row as usize + value));
         }
     }
 }

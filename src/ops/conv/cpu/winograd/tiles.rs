@@ -81,7 +81,7 @@ pub(super) fn places(form: Form, rows: Axis, columns: Axis) -> Option<(Place, Pl
 
 impl Place {
     /// Values of a plane.
-    fn plane(&self) -> usize {
+    pub fn plane(&self) -> usize {
         self.rows.len() * self.columns.len()
     }
 }

@@ -105,10 +105,11 @@ impl<T: Plain> Synced<T> {
         if len <= block.host.len() {
             return;
         }
-        block.bring_to_host();
-        if block.host.is_empty() {
+        if block.newest == Newest::Nowhere {
+            // All zero still: fresh memory, whose pages the system gives out when they are first written.
             block.host = vec![T::default(); len];
         } else {
+            block.bring_to_host();
             block.host.resize(len, T::default());
         }
         block.device = None;

@@ -13,13 +13,13 @@
 
 use crate::{
     error::{Error, Result},
-    layers::{Absorbed, Follower, Io, Layer, Setup},
+    layers::{Absorbed, End, Follower, Io, Layer, Setup},
     ops::{
         batch_norm::{self, Averages, Epilogue, Normalization, Operands, Source, Statistics},
         broadcast::{Spans, Sums},
     },
     proto::{BatchNormParameter, FillerParameter, LayerParameter, Phase},
-    tensor::{Blob, Buffer, Shape},
+    tensor::{Blob, Buffer, Device, Shape},
 };
 
 /// The layer; see the module's text.
@@ -143,6 +143,14 @@ impl Layer for BatchNorm {
         let diffs = [wanted(0), wanted(1)];
         batch_norm::backward(device, self.normalization(io.absorbed), of, &self.sums, diffs, dx);
         Ok(())
+    }
+
+    fn backward_reads(&self, data: End) -> bool {
+        self.has_relu && matches!(data, End::Top(_))
+    }
+
+    fn gradient_in_place(&self, bottom: usize, _device: Device) -> Option<usize> {
+        (bottom == 0).then_some(0)
     }
 
     fn runs_on_device(&self) -> bool {

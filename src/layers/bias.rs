@@ -11,13 +11,13 @@
 
 use crate::{
     error::Result,
-    layers::{Io, Layer, Setup, spans::Placement},
+    layers::{End, Io, Layer, Setup, spans::Placement},
     ops::{
         broadcast::{self, Spans, Sums},
         elementwise,
     },
     proto::{FillerParameter, LayerParameter},
-    tensor::Blob,
+    tensor::{Blob, Device},
 };
 
 /// The layer; see the module's text.
@@ -84,6 +84,14 @@ impl Layer for Bias {
             elementwise::copy(device, dy, io.bottom(0).diff());
         }
         Ok(())
+    }
+
+    fn backward_reads(&self, _data: End) -> bool {
+        false
+    }
+
+    fn gradient_in_place(&self, bottom: usize, _device: Device) -> Option<usize> {
+        (bottom == 0).then_some(0)
     }
 
     fn runs_on_device(&self) -> bool {

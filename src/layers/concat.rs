@@ -10,7 +10,7 @@
 
 use crate::{
     error::{Error, Result},
-    layers::{Io, Layer, joints, joints::Joints},
+    layers::{End, Io, Layer, joints, joints::Joints},
     proto::{ConcatParameter, LayerParameter},
     tensor::Shape,
 };
@@ -76,6 +76,10 @@ impl Layer for Concat {
             }
         }
         Ok(())
+    }
+
+    fn backward_reads(&self, _data: End) -> bool {
+        false
     }
 
     fn runs_on_device(&self) -> bool {

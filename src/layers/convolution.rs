@@ -21,7 +21,7 @@
 use super::convolution_options::{Options, Window, check_count};
 use crate::{
     error::{Error, Result},
-    layers::{Io, Layer, Setup, Work},
+    layers::{End, Io, Layer, Setup, Work},
     ops::conv::{self, Axis, Geometry},
     proto::LayerParameter,
     tensor::Shape,
@@ -130,6 +130,10 @@ impl Layer for Convolution {
             }
         }
         Ok(())
+    }
+
+    fn backward_reads(&self, data: End) -> bool {
+        matches!(data, End::Bottom(_))
     }
 
     fn runs_on_device(&self) -> bool {

@@ -9,7 +9,7 @@
 
 use crate::{
     error::{Error, Result},
-    layers::{Io, Layer, cut::Cut},
+    layers::{End, Io, Layer, cut::Cut},
     proto::{CropParameter, LayerParameter},
     tensor::Shape,
 };
@@ -79,6 +79,10 @@ impl Layer for Crop {
             self.cut.put(io.device(), io.top(0).diff(), io.bottom(0).diff());
         }
         Ok(())
+    }
+
+    fn backward_reads(&self, _data: End) -> bool {
+        false
     }
 
     fn runs_on_device(&self) -> bool {

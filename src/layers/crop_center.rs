@@ -9,7 +9,7 @@
 
 use crate::{
     error::{Error, Result},
-    layers::{Io, Layer, cut::Cut},
+    layers::{End, Io, Layer, cut::Cut},
     proto::LayerParameter,
     tensor::Shape,
 };
@@ -63,6 +63,10 @@ impl Layer for CropCenter {
             self.cut.put(io.device(), io.top(0).diff(), io.bottom(0).diff());
         }
         Ok(())
+    }
+
+    fn backward_reads(&self, _data: End) -> bool {
+        false
     }
 
     fn runs_on_device(&self) -> bool {

@@ -11,7 +11,7 @@
 use crate::{
     error::{Error, Result},
     layers::{
-        Io, Layer, Setup, Work,
+        End, Io, Layer, Setup, Work,
         convolution::{check_bottoms, check_padding},
         convolution_options::{Options, Window, check_count},
     },
@@ -151,6 +151,10 @@ impl Layer for Deconvolution {
             }
         }
         Ok(())
+    }
+
+    fn backward_reads(&self, data: End) -> bool {
+        matches!(data, End::Bottom(_))
     }
 
     fn runs_on_device(&self) -> bool {

@@ -14,7 +14,7 @@
 
 use crate::{
     error::{Error, Result},
-    layers::{Io, Layer, Setup, Work, convolution::Convolution},
+    layers::{End, Io, Layer, Setup, Work, convolution::Convolution},
     proto::{ConvolutionParameter, LayerParameter},
 };
 
@@ -99,6 +99,10 @@ impl Layer for Depthwise {
 
     fn backward(&mut self, io: &mut Io<'_>) -> Result<()> {
         self.convolution().backward(io)
+    }
+
+    fn backward_reads(&self, data: End) -> bool {
+        self.convolution.as_ref().is_none_or(|convolution| convolution.backward_reads(data))
     }
 
     fn runs_on_device(&self) -> bool {

@@ -9,10 +9,10 @@
 
 use crate::{
     error::{Error, Result},
-    layers::{Io, Layer},
+    layers::{End, Io, Layer},
     ops::elementwise,
     proto::{LayerParameter, Phase},
-    tensor::Buffer,
+    tensor::{Buffer, Device},
 };
 
 /// The layer; see the module's text.
@@ -74,6 +74,14 @@ impl Layer for Dropout {
             Phase::Train => elementwise::multiply(io.device(), dy, &self.mask, dx),
         }
         Ok(())
+    }
+
+    fn backward_reads(&self, _data: End) -> bool {
+        false
+    }
+
+    fn gradient_in_place(&self, bottom: usize, _device: Device) -> Option<usize> {
+        (bottom == 0).then_some(0)
     }
 
     fn runs_on_device(&self) -> bool {

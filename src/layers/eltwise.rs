@@ -11,12 +11,13 @@
 
 use crate::{
     error::{Error, Result},
-    layers::{Follower, Io, Layer, Setup},
+    layers::{End, Follower, Io, Layer, Setup},
     ops::{
         elementwise,
         eltwise::{self, Winners},
     },
     proto::{LayerParameter, eltwise_parameter::EltwiseOp},
+    tensor::Device,
 };
 
 /// The layer; see the module's text.
@@ -136,6 +137,18 @@ impl Layer for Eltwise {
             }
         }
         Ok(())
+    }
+
+    fn backward_reads(&self, data: End) -> bool {
+        match self.operation {
+            EltwiseOp::Prod => matches!(data, End::Bottom(_)) || !self.stable_gradient,
+            EltwiseOp::Sum => self.has_relu && matches!(data, End::Top(_)),
+            EltwiseOp::Max => false,
+        }
+    }
+
+    fn gradient_in_place(&self, _bottom: usize, _device: Device) -> Option<usize> {
+        (self.operation == EltwiseOp::Sum && self.coefficients.len() == 2).then_some(0)
     }
 
     fn runs_on_device(&self) -> bool {

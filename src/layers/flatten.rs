@@ -9,7 +9,7 @@
 
 use crate::{
     error::{Error, Result},
-    layers::{Io, Layer},
+    layers::{End, Io, Layer},
     proto::{FlattenParameter, LayerParameter},
     tensor::Shape,
 };
@@ -54,6 +54,10 @@ impl Layer for Flatten {
 
     fn backward(&mut self, _io: &mut Io<'_>) -> Result<()> {
         Ok(())
+    }
+
+    fn backward_reads(&self, _data: End) -> bool {
+        false
     }
 
     fn runs_on_device(&self) -> bool {

@@ -9,7 +9,7 @@
 use crate::{
     error::{Error, Result},
     layers::{
-        Io, Layer, Setup,
+        End, Io, Layer, Setup,
         convolution_options::{Options, Window},
     },
     ops::{
@@ -101,6 +101,10 @@ impl Layer for Im2col {
             movement::scatter(io.device(), &self.table, io.top(0).diff(), io.bottom(0).diff());
         }
         Ok(())
+    }
+
+    fn backward_reads(&self, _data: End) -> bool {
+        false
     }
 
     fn runs_on_device(&self) -> bool {

@@ -13,7 +13,7 @@
 
 use crate::{
     error::{Error, Result},
-    layers::{Io, Layer, Setup, Work},
+    layers::{End, Io, Layer, Setup, Work},
     ops::{
         elementwise,
         gemm::{self, Gemm},
@@ -125,6 +125,10 @@ impl Layer for InnerProduct {
             product.run(device, top, io.parameter(0).data(), bottom.diff());
         }
         Ok(())
+    }
+
+    fn backward_reads(&self, data: End) -> bool {
+        matches!(data, End::Bottom(_))
     }
 
     fn runs_on_device(&self) -> bool {

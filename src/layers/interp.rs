@@ -17,7 +17,7 @@
 
 use crate::{
     error::{Error, Result},
-    layers::{Io, Layer, Setup, shape_within},
+    layers::{End, Io, Layer, Setup, shape_within},
     ops::resize::{self, Axis, Bilinear},
     proto::{InterpParameter, LayerParameter},
 };
@@ -144,6 +144,10 @@ impl Layer for Interp {
             resize::bilinear_backward(io.device(), &self.plan.1, io.top(0).diff(), io.bottom(0).diff());
         }
         Ok(())
+    }
+
+    fn backward_reads(&self, _data: End) -> bool {
+        false
     }
 
     fn runs_on_device(&self) -> bool {

@@ -14,17 +14,17 @@
 
 use crate::{
     error::{Error, Result},
-    layers::{Io, Layer},
+    layers::{End, Io, Layer},
     ops::lrn::{self, Normalization},
     proto::{LayerParameter, lrn_parameter::NormRegion},
-    tensor::Buffer,
+    tensor::{Buffer, Device},
 };
 
 /// The layer; see the module's text.
 pub struct Lrn {
     options: Normalization,
     region: NormRegion,
-    /// s of the last forward pass.
+    /// s of the last forward pass, where the op keeps it.
     scale: Buffer,
 }
 
@@ -49,13 +49,20 @@ impl Lrn {
 impl Layer for Lrn {
     fn reshape(&mut self, io: &mut Io<'_>) -> Result<()> {
         io.refuse_in_place()?;
-        let (shape, count) = (io.bottom(0).shape(), io.bottom(0).count());
+        let shape = io.bottom(0).shape();
         if shape.axes() != 4 {
             return Err(Error::shape(format!("needs a bottom of 4 axes, N×C×H×W; it has shape {shape}")));
         }
-        self.scale.resize(count);
         io.set_top_shape_like(0, 0)?;
         Ok(())
+    }
+
+    fn backward_reads(&self, data: End) -> bool {
+        matches!(data, End::Bottom(_))
+    }
+
+    fn gradient_in_place(&self, _bottom: usize, device: Device) -> Option<usize> {
+        (device == Device::Cpu).then_some(0)
     }
 
     fn runs_on_device(&self) -> bool {
@@ -65,8 +72,8 @@ impl Layer for Lrn {
     fn forward(&mut self, io: &mut Io<'_>) -> Result<()> {
         let (device, x, y) = (io.device(), io.bottom(0), io.top(0));
         match self.region {
-            NormRegion::AcrossChannels => lrn::across_channels_forward(device, self.options, x, y, &self.scale),
-            NormRegion::WithinChannel => lrn::within_channel_forward(device, self.options, x, y, &self.scale),
+            NormRegion::AcrossChannels => lrn::across_channels_forward(device, self.options, x, y, &mut self.scale),
+            NormRegion::WithinChannel => lrn::within_channel_forward(device, self.options, x, y, &mut self.scale),
         }
         Ok(())
     }

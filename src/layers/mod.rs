@@ -104,7 +104,7 @@ use crate::{
     data::feed::Feed,
     error::{Error, Result},
     proto::{BlobShape, LayerState},
-    tensor::{MOST_VALUES, Shape},
+    tensor::{Device, MOST_VALUES, Shape},
 };
 
 /// One step of a net: computes tops from bottoms, and the gradients of bottoms and parameters from those of the tops.
@@ -149,6 +149,21 @@ pub trait Layer: Send {
     /// # Errors
     /// When a gradient is asked for that does not exist (of a label, say).
     fn backward(&mut self, io: &mut Io<'_>) -> Result<()>;
+
+    /// Whether backward reads the data of this bottom or top, on any device. Where no backward pass reads a blob's data, a net may keep it
+    /// only as long as its forward pass needs it ([`Net::share_memory`](crate::net::Net::share_memory)): a layer that says no of a top
+    /// writes all of that top in every forward pass, or makes it a view of a bottom.
+    fn backward_reads(&self, data: End) -> bool {
+        let _ = data;
+        true
+    }
+
+    /// The top whose gradient may lie where backward writes that of this bottom: backward reads each value there before it writes over it, and
+    /// there is no other such bottom. None where it needs both.
+    fn gradient_in_place(&self, bottom: usize, device: Device) -> Option<usize> {
+        let _ = (bottom, device);
+        None
+    }
 
     /// Whether, on a GPU, forward and backward are made of ops that run there, and change nothing on the host from one pass to the next: such
     /// passes are captured once and replayed. A layer whose passes have nothing to do says so too.
@@ -220,6 +235,15 @@ pub trait Layer: Send {
         let _ = bottom;
         true
     }
+}
+
+/// A bottom or a top of a layer, by position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// What the layer reads.
+    Bottom(usize),
+    /// What it makes.
+    Top(usize),
 }
 
 /// What a layer computes value by value: the layer in front may do it in the same pass over memory.

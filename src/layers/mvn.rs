@@ -10,7 +10,7 @@
 
 use crate::{
     error::{Error, Result},
-    layers::{Io, Layer},
+    layers::{End, Io, Layer},
     ops::mvn,
     proto::{LayerParameter, MvnParameter},
     tensor::{Buffer, Shape},
@@ -62,6 +62,10 @@ impl Layer for Mvn {
             mvn::backward(io.device(), self.deviations.len(), y.data(), y.diff(), self.deviations(), dx);
         }
         Ok(())
+    }
+
+    fn backward_reads(&self, data: End) -> bool {
+        matches!(data, End::Top(_))
     }
 
     fn runs_on_device(&self) -> bool {

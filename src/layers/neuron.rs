@@ -2,8 +2,9 @@
 
 use crate::{
     error::{Error, Result},
-    layers::{Follower, Io, Layer},
+    layers::{End, Follower, Io, Layer},
     ops::activation::{self, Activation},
+    tensor::Device,
 };
 
 /// A layer that applies an activation function.
@@ -43,6 +44,17 @@ impl Layer for Neuron {
         }
         activation::backward(io.device(), self.function, x.data(), y.data(), y.diff(), x.diff());
         Ok(())
+    }
+
+    fn backward_reads(&self, data: End) -> bool {
+        match data {
+            End::Bottom(_) => self.function.gradient_reads_input(),
+            End::Top(_) => self.function.gradient_reads_output(),
+        }
+    }
+
+    fn gradient_in_place(&self, bottom: usize, _device: Device) -> Option<usize> {
+        (bottom == 0).then_some(0)
     }
 
     fn runs_on_device(&self) -> bool {

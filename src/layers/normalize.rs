@@ -13,7 +13,7 @@
 
 use crate::{
     error::{Error, Result},
-    layers::{Io, Layer, Setup},
+    layers::{End, Io, Layer, Setup},
     ops::normalize::{self, Geometry},
     proto::{FillerParameter, LayerParameter, NormalizeParameter},
     tensor::{Buffer, Shape},
@@ -91,6 +91,10 @@ impl Layer for Normalize {
             normalize::backward(io.device(), &self.geometry, sources, &self.sums, io.bottom(0).diff());
         }
         Ok(())
+    }
+
+    fn backward_reads(&self, data: End) -> bool {
+        matches!(data, End::Bottom(_))
     }
 
     fn runs_on_device(&self) -> bool {

@@ -8,7 +8,7 @@
 
 use crate::{
     error::{Error, Result},
-    layers::{Io, Layer},
+    layers::{End, Io, Layer},
     ops::movement::{self, Permutation},
     proto::LayerParameter,
     tensor::Shape,
@@ -71,6 +71,10 @@ impl Layer for Permute {
             movement::permute(io.device(), &self.back, io.top(0).diff(), io.bottom(0).diff());
         }
         Ok(())
+    }
+
+    fn backward_reads(&self, _data: End) -> bool {
+        false
     }
 
     fn runs_on_device(&self) -> bool {

@@ -17,7 +17,7 @@
 
 use crate::{
     error::{Error, Result},
-    layers::{Io, Layer, Setup},
+    layers::{End, Io, Layer, Setup},
     ops::pool::{self, Axis, Geometry, Mask},
     proto::{
         LayerParameter, Phase, PoolingParameter,
@@ -167,6 +167,10 @@ impl Layer for Pooling {
     fn prepare(&mut self, io: &mut Io<'_>) -> Result<()> {
         self.pooler.prepare(io);
         Ok(())
+    }
+
+    fn backward_reads(&self, _data: End) -> bool {
+        self.pooler.is_stochastic()
     }
 
     fn runs_on_device(&self) -> bool {

@@ -10,10 +10,10 @@
 
 use crate::{
     error::{Error, Result},
-    layers::{Io, Layer, Setup},
+    layers::{End, Io, Layer, Setup},
     ops::{broadcast::Spans, elementwise, prelu},
     proto::{FillerParameter, LayerParameter, PReLuParameter},
-    tensor::{Buffer, Shape},
+    tensor::{Buffer, Device, Shape},
 };
 
 /// The layer; see the module's text.
@@ -85,6 +85,14 @@ impl Layer for Prelu {
             prelu::backward(device, self.spans, x, slopes.data(), top.diff(), bottom.diff());
         }
         Ok(())
+    }
+
+    fn backward_reads(&self, data: End) -> bool {
+        matches!(data, End::Bottom(_))
+    }
+
+    fn gradient_in_place(&self, bottom: usize, _device: Device) -> Option<usize> {
+        (bottom == 0).then_some(0)
     }
 
     fn runs_on_device(&self) -> bool {

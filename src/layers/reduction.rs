@@ -10,7 +10,7 @@
 
 use crate::{
     error::Result,
-    layers::{Io, Layer},
+    layers::{End, Io, Layer},
     ops::reduction::{self, Reduction as Operation},
     proto::{LayerParameter, ReductionParameter, reduction_parameter::ReductionOp},
     tensor::Shape,
@@ -62,6 +62,10 @@ impl Layer for Reduction {
             reduction::backward(io.device(), self.operation, self.factor, x.data(), io.top(0).diff(), x.diff());
         }
         Ok(())
+    }
+
+    fn backward_reads(&self, data: End) -> bool {
+        matches!(data, End::Bottom(_))
     }
 
     fn runs_on_device(&self) -> bool {

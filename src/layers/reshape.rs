@@ -10,7 +10,7 @@
 
 use crate::{
     error::{Error, Result},
-    layers::{Io, Layer},
+    layers::{End, Io, Layer},
     proto::{LayerParameter, ReshapeParameter},
     tensor::Shape,
 };
@@ -112,6 +112,10 @@ impl Layer for Reshape {
 
     fn backward(&mut self, _io: &mut Io<'_>) -> Result<()> {
         Ok(())
+    }
+
+    fn backward_reads(&self, _data: End) -> bool {
+        false
     }
 
     fn runs_on_device(&self) -> bool {

@@ -13,13 +13,13 @@
 
 use crate::{
     error::Result,
-    layers::{Follower, Io, Layer, Setup, spans::Placement},
+    layers::{End, Follower, Io, Layer, Setup, spans::Placement},
     ops::{
         broadcast::{self, Spans, Sums},
         elementwise,
     },
     proto::{FillerParameter, LayerParameter, ScaleParameter},
-    tensor::{Blob, Buffer},
+    tensor::{Blob, Buffer, Device},
 };
 
 /// The layer; see the module's text.
@@ -123,6 +123,14 @@ impl Layer for Scale {
             broadcast::affine(device, self.spans, dy, Some(factors(io).data()), None, io.bottom(0).diff());
         }
         Ok(())
+    }
+
+    fn backward_reads(&self, data: End) -> bool {
+        matches!(data, End::Bottom(_))
+    }
+
+    fn gradient_in_place(&self, bottom: usize, _device: Device) -> Option<usize> {
+        (bottom == 0).then_some(0)
     }
 
     fn runs_on_device(&self) -> bool {

@@ -9,7 +9,7 @@
 
 use crate::{
     error::{Error, Result},
-    layers::{Io, Layer},
+    layers::{End, Io, Layer},
     ops::movement::{self, Permutation},
     proto::LayerParameter,
 };
@@ -64,6 +64,10 @@ impl Layer for ShuffleChannel {
             movement::permute(io.device(), &self.back, io.top(0).diff(), io.bottom(0).diff());
         }
         Ok(())
+    }
+
+    fn backward_reads(&self, _data: End) -> bool {
+        false
     }
 
     fn runs_on_device(&self) -> bool {

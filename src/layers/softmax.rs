@@ -8,7 +8,7 @@
 
 use crate::{
     error::Result,
-    layers::{Io, Layer},
+    layers::{End, Io, Layer},
     ops::softmax::{self, Axes},
     proto::LayerParameter,
 };
@@ -49,6 +49,10 @@ impl Layer for Softmax {
             softmax::backward(io.device(), self.axes, y.data(), y.diff(), io.bottom(0).diff());
         }
         Ok(())
+    }
+
+    fn backward_reads(&self, data: End) -> bool {
+        matches!(data, End::Top(_))
     }
 
     fn runs_on_device(&self) -> bool {

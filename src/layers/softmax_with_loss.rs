@@ -11,7 +11,7 @@
 
 use crate::{
     error::Result,
-    layers::{Io, Layer, loss},
+    layers::{End, Io, Layer, loss},
     ops::{
         loss::Total,
         softmax::{self, Axes},
@@ -89,6 +89,10 @@ impl Layer for SoftmaxWithLoss {
             softmax::loss_backward(io.device(), self.axes, operands, self.ignore, &self.total, io.bottom(0).diff());
         }
         Ok(())
+    }
+
+    fn backward_reads(&self, data: End) -> bool {
+        data != End::Bottom(0)
     }
 
     fn runs_on_device(&self) -> bool {

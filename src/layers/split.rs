@@ -5,10 +5,10 @@
 
 use crate::{
     error::Result,
-    layers::{Io, Layer},
+    layers::{End, Io, Layer},
     ops::elementwise,
     proto::LayerParameter,
-    tensor::Buffer,
+    tensor::{Buffer, Device},
 };
 
 /// Gradients that are added up in one pass over memory.
@@ -54,6 +54,14 @@ impl Layer for Split {
             elementwise::add(device, io.top(top).diff(), dx, dx);
         }
         Ok(())
+    }
+
+    fn backward_reads(&self, _data: End) -> bool {
+        false
+    }
+
+    fn gradient_in_place(&self, bottom: usize, _device: Device) -> Option<usize> {
+        (bottom == 0).then_some(0)
     }
 
     fn runs_on_device(&self) -> bool {

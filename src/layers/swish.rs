@@ -8,7 +8,7 @@
 
 use crate::{
     error::Result,
-    layers::{Io, Layer},
+    layers::{End, Io, Layer},
     ops::{
         activation::{self, Activation},
         elementwise,
@@ -57,6 +57,10 @@ impl Layer for Swish {
             activation::swish_backward(io.device(), self.beta, y.data(), &self.sigmoid, y.diff(), dx);
         }
         Ok(())
+    }
+
+    fn backward_reads(&self, data: End) -> bool {
+        matches!(data, End::Top(_))
     }
 
     fn runs_on_device(&self) -> bool {

@@ -9,7 +9,7 @@
 
 use crate::{
     error::{Error, Result},
-    layers::{Io, Layer},
+    layers::{End, Io, Layer},
     ops::movement::{self, Runs, Spacing},
     proto::LayerParameter,
     tensor::Shape,
@@ -77,6 +77,10 @@ impl Layer for Tile {
             }
         }
         Ok(())
+    }
+
+    fn backward_reads(&self, _data: End) -> bool {
+        false
     }
 
     fn runs_on_device(&self) -> bool {

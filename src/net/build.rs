@@ -4,7 +4,7 @@ use log::info;
 
 use super::{
     Net, Node, absorb::absorb, filter::filter, gradients, gradients::LayerFacts, graph::Graph, parameters::Parameters,
-    place_of, replay::Replays, splits::insert_splits,
+    place_of, replay::Replays, sharing::Views, splits::insert_splits,
 };
 use crate::{
     error::{Error, Result},
@@ -181,6 +181,7 @@ impl Builder<'_> {
         }
         info!("Network initialization done.");
         let old_gradients = vec![false; parameters.learnable().len()];
+        let (views, passing_data) = (Views::of(&nodes, &blobs), vec![false; blobs.len()]);
         Net {
             name: message.name().to_string(),
             nodes,
@@ -194,6 +195,9 @@ impl Builder<'_> {
             absorbing: true,
             old_gradients,
             stale: false,
+            views,
+            passing_data,
+            shares_memory: false,
             replays: Replays::default(),
         }
     }

@@ -26,6 +26,10 @@ pub(crate) fn run_all_on<'a>(device: Device, nets: impl IntoIterator<Item = &'a 
     for net in nets {
         net.context.device = device;
         net.forget_passes();
+        if net.shares_memory {
+            // What a layer can do in place depends on where it runs.
+            net.share_memory();
+        }
         let staying = net.nodes.iter().filter(|node| !node.layer.runs_on_device());
         on_cpu.extend(staying.map(|node| node.message.r#type().to_string()));
     }

@@ -1,7 +1,7 @@
 //! What the blobs of a net occupy.
 
 use super::Net;
-use crate::tensor::Shape;
+use crate::tensor::{Buffer, Shape};
 
 /// The memory of one blob.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,25 +10,28 @@ pub struct BlobMemory {
     pub name: String,
     /// Its shape.
     pub shape: Shape,
-    /// Bytes of data that are this blob's own; 0 for a view of another blob (Split, Flatten, Reshape).
+    /// Bytes of memory for data; 0 where it is memory of a blob before or of its gradient: a view (Split, Flatten, Reshape), or
+    /// memory that blobs take in turn ([`Net::share_memory`]), which is the first one's.
     pub data_bytes: usize,
-    /// Bytes of gradient that are this blob's own; 0 for a view.
+    /// Bytes of memory for the gradient, counted in the same way.
     pub diff_bytes: usize,
 }
 
 impl Net {
     /// The memory of every blob, in the order in which they are made.
     pub fn memory(&self) -> Vec<BlobMemory> {
-        let bytes = |index: usize, of: fn(&crate::tensor::Blob) -> &crate::tensor::Buffer| {
-            let mine = of(&self.blobs[index]);
-            let is_view = self.blobs[..index].iter().any(|earlier| of(earlier).is_same(mine));
-            if is_view { 0 } else { mine.len() * size_of::<f32>() }
+        let buffers: Vec<&Buffer> = self.blobs.iter().flat_map(|blob| [blob.data(), blob.diff()]).collect();
+        let bytes = |index: usize| {
+            let mine = buffers[index];
+            let is_anothers = buffers[..index].iter().any(|earlier| earlier.is_same(mine));
+            let in_turn = buffers[index..].iter().filter(|later| later.is_same(mine)).map(|buffer| buffer.len());
+            if is_anothers { 0 } else { in_turn.max().unwrap_or(0) * size_of::<f32>() }
         };
         let entry = |index: usize| BlobMemory {
             name: self.blob_names[index].clone(),
             shape: self.blobs[index].shape().clone(),
-            data_bytes: bytes(index, crate::tensor::Blob::data),
-            diff_bytes: bytes(index, crate::tensor::Blob::diff),
+            data_bytes: bytes(2 * index),
+            diff_bytes: bytes(2 * index + 1),
         };
         (0..self.blobs.len()).map(entry).collect()
     }

@@ -4,7 +4,7 @@
 //! tops, `build` sets the layers up, `absorb` joins layers that can share a pass over memory, `gradients` finds what runs
 //! backward, `parameters` holds what is learned, `run` computes, `replay` gives a GPU a whole pass
 //! at once, `weights` carries trained values in and out, `state` what layers
-//! carry from batch to batch, `device` says where. `sharing` puts gradients into the same memory, `memory` and `work` count.
+//! carry from batch to batch, `device` says where. `sharing` puts blobs into the same memory, `memory` and `work` count.
 
 mod absorb;
 mod arrays;
@@ -57,6 +57,12 @@ pub struct Net {
     old_gradients: Vec<bool>,
     /// A shape changed since the layers were last reshaped.
     stale: bool,
+    /// Blobs that are one memory by the work of a layer.
+    views: sharing::Views,
+    /// Blobs that are not needed at the same time share memory.
+    shares_memory: bool,
+    /// For each blob, whether its data are only there while the forward pass needs them.
+    passing_data: Vec<bool>,
     /// Passes recorded for a GPU.
     replays: replay::Replays,
 }
@@ -106,7 +112,8 @@ impl Net {
         self.context.phase
     }
 
-    /// The blob of this name.
+    /// The blob of this name. In a net that a solver trains, its gradient, and perhaps its data ([`holds_data`](Net::holds_data)), are
+    /// there only while a pass needs them.
     pub fn blob(&self, name: &str) -> Option<&Blob> {
         self.blob_names.iter().rposition(|known| known == name).map(|index| &self.blobs[index])
     }

@@ -245,9 +245,10 @@ impl Net {
         Ok(())
     }
 
-    /// The first layer, in running order, with a top that holds a value that is not finite.
+    /// The first layer, in running order, with a top that holds a value that is not finite; of the tops whose data are still there.
     pub fn first_non_finite(&self) -> Option<String> {
-        let is_bad = |&&top: &&usize| !self.blobs[top].data().host().iter().all(|value| value.is_finite());
+        let is_finite = |top: usize| self.blobs[top].data().host().iter().all(|value| value.is_finite());
+        let is_bad = |&&top: &&usize| !self.passing_data[top] && !is_finite(top);
         self.nodes.iter().find_map(|node| {
             let top = node.tops.iter().find(is_bad)?;
             Some(format!("blob {:?} of layer {:?}", self.blob_names[*top], node.name()))

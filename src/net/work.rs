@@ -1,11 +1,10 @@
 //! What the layers of a net must at least compute and move.
 
-use super::Net;
-use crate::{
-    error::Result,
-    layers::Io,
-    tensor::{Blob, Buffer},
+use super::{
+    Net,
+    sharing::{Side, Views},
 };
+use crate::{error::Result, layers::Io, tensor::Blob};
 
 /// What one pass of a layer costs at least.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,12 +34,12 @@ impl Net {
         if self.is_done(layer) {
             return Ok(cost);
         }
-        let runs_backward = self.nodes[layer].runs_backward;
+        let (runs_backward, views) = (self.nodes[layer].runs_backward, self.views.clone());
         self.run(layer, |layer, io| {
             let work = layer.work(io);
-            cost.forward = Cost { operations: work.forward, bytes: bytes(forward_values(io)) };
+            cost.forward = Cost { operations: work.forward, bytes: bytes(forward_values(io, &views)) };
             if runs_backward {
-                cost.backward = Cost { operations: work.backward, bytes: bytes(backward_values(io)) };
+                cost.backward = Cost { operations: work.backward, bytes: bytes(backward_values(io, &views)) };
             }
             Ok(())
         })?;
@@ -53,32 +52,32 @@ fn bytes(values: usize) -> u64 {
 }
 
 /// Bottoms and parameters are read, tops written.
-fn forward_values(io: &Io<'_>) -> usize {
+fn forward_values(io: &Io<'_>, views: &Views) -> usize {
     let parameters: usize = io.parameters.iter().map(Blob::count).sum();
-    moved(io, io.bottoms, io.tops, Blob::data) + moved(io, io.tops, io.bottoms, Blob::data) + parameters
+    let moved = |blobs, others| moved(io, [blobs, others], Side::Data, views);
+    moved(io.bottoms, io.tops) + moved(io.tops, io.bottoms) + parameters
 }
 
 /// The tops' gradients are read, those of the bottoms written. Where parameters learn, bottoms are read and gradients added to;
 /// where gradients go on to bottoms, parameters are read.
-fn backward_values(io: &Io<'_>) -> usize {
+fn backward_values(io: &Io<'_>, views: &Views) -> usize {
     let wanted: Vec<usize> =
         io.bottoms.iter().zip(io.bottom_gradients).filter(|(_, wanted)| **wanted).map(|(&bottom, _)| bottom).collect();
     let learning = io.parameters.iter().zip(io.parameter_gradients).filter(|(_, wanted)| **wanted);
     let learned: usize = learning.map(|(blob, _)| 2 * blob.count()).sum();
-    let bottoms = if learned == 0 { 0 } else { moved(io, io.bottoms, &[], Blob::data) };
+    let bottoms = if learned == 0 { 0 } else { moved(io, [io.bottoms, &[]], Side::Data, views) };
     let parameters = if wanted.is_empty() { 0 } else { io.parameters.iter().map(Blob::count).sum() };
-    moved(io, io.tops, io.bottoms, Blob::diff)
-        + moved(io, &wanted, io.tops, Blob::diff)
+    moved(io, [io.tops, io.bottoms], Side::Gradient, views)
+        + moved(io, [&wanted, io.tops], Side::Gradient, views)
         + learned
         + bottoms
         + parameters
 }
 
-/// The values of these blobs, without those that are views of a blob on the layer's other side: nothing moves there.
-fn moved(io: &Io<'_>, blobs: &[usize], others: &[usize], of: fn(&Blob) -> &Buffer) -> usize {
-    let is_view =
-        |blob: usize| others.iter().any(|&other| other != blob && of(&io.blobs[other]).is_same(of(&io.blobs[blob])));
-    blobs.iter().filter(|&&blob| !is_view(blob)).map(|&blob| of(&io.blobs[blob]).len()).sum()
+/// The values of the first blobs, without those that are views of one of the others, on the layer's other side: nothing moves there.
+fn moved(io: &Io<'_>, [blobs, others]: [&[usize]; 2], side: Side, views: &Views) -> usize {
+    let is_view = |blob: usize| others.iter().any(|&other| other != blob && views.are_one(side, [other, blob]));
+    blobs.iter().filter(|&&blob| !is_view(blob)).map(|&blob| side.of(&io.blobs[blob]).len()).sum()
 }
 
 #[cfg(test)]

@@ -96,7 +96,7 @@ impl Solver {
         let seed = document.message.random_seed();
         let random = if seed >= 0 { SharedRandom::new(seed as u32) } else { SharedRandom::of_the_moment() };
         let mut net = nets::train_net(&sources, &random, &mut observers)?;
-        net.share_gradients();
+        net.share_memory();
         let test_nets = nets::test_nets(&sources, &net, &random, &mut observers)?;
         let best = Best::new(&sources, &test_nets)?;
         tell(&mut observers, &Event::Ready);

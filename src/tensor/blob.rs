@@ -79,6 +79,14 @@ impl Blob {
         self.diff = other.diff.slice(0, self.shape.count());
     }
 
+    /// From now on this blob's data are the beginning of that memory.
+    ///
+    /// # Panics
+    /// When the memory is too small.
+    pub fn place_data(&mut self, memory: &Buffer) {
+        self.data = memory.slice(0, self.shape.count());
+    }
+
     /// From now on this blob's diff is the beginning of that memory.
     ///
     /// # Panics

@@ -16,7 +16,7 @@ pub(crate) use gradient_check::GradientCheck;
 
 use crate::{
     error::Result,
-    layers::{Context, Io, Layer, Setup, layer_type},
+    layers::{Context, End, Io, Layer, Setup, layer_type},
     proto::{LayerParameter, ParamSpec, Phase},
     rng::SharedRandom,
     tensor::{Blob, Device, Room, Shape},
@@ -172,15 +172,79 @@ impl Trial {
         &self.context.random
     }
 
-    /// Runs the layer forward.
+    /// Runs the layer forward. Tops that need not outlast the pass must be written: they hold NaN before.
     pub(crate) fn forward(&mut self) -> Result<()> {
+        let is_bottom = |top: &Blob| self.bottoms.iter().any(|&bottom| self.blobs[bottom].data().is_same(top.data()));
+        for (position, &top) in self.tops.iter().enumerate() {
+            let top = &self.blobs[top];
+            if !is_bottom(top) && !self.layer.backward_reads(End::Top(position)) {
+                top.data().host_mut().fill(f32::NAN);
+            }
+        }
         self.with(|layer, io| layer.prepare(io))?;
         self.with(|layer, io| layer.forward(io))
     }
 
-    /// Runs the layer backward, for all gradients asked for.
+    /// Runs the layer backward, for all gradients asked for. Data that the layer says it does not read are NaN meanwhile; where it says
+    /// that a gradient can be written over another, it must come out the same that way.
     pub(crate) fn backward(&mut self) -> Result<()> {
-        self.with(|layer, io| layer.backward(io))
+        let hidden = self.hide_unread_data();
+        let before = self.parameter_diffs();
+        let result = self.with(|layer, io| layer.backward(io));
+        if result.is_ok() {
+            self.check_gradients_in_place(&before);
+        }
+        for (blob, values) in hidden.iter().rev() {
+            self.blobs[*blob].data().host_mut().copy_from_slice(values);
+        }
+        result
+    }
+
+    fn parameter_diffs(&self) -> Vec<Vec<f32>> {
+        self.parameters.iter().map(|parameter| parameter.diff().host().to_vec()).collect()
+    }
+
+    /// All gradients that the layer computes, bit by bit.
+    fn gradients(&self) -> Vec<Vec<u32>> {
+        let bottoms = self.bottoms.iter().zip(&self.bottom_gradients).filter(|(_, wanted)| **wanted);
+        let diffs = bottoms.map(|(&bottom, _)| &self.blobs[bottom]).chain(&self.parameters).map(Blob::diff);
+        diffs.map(|diff| diff.host().iter().map(|value| value.to_bits()).collect()).collect()
+    }
+
+    /// Runs backward once more for each gradient that can be written over a top's; parameters had the gradients `before`.
+    fn check_gradients_in_place(&mut self, before: &[Vec<f32>]) {
+        let (expected, after) = (self.gradients(), self.parameter_diffs());
+        for position in 0..self.bottoms.len() {
+            let top = self.layer.gradient_in_place(position, Device::Cpu);
+            let Some(top) = top.filter(|_| self.bottom_gradients[position]) else { continue };
+            let (bottom, top) = (self.bottoms[position], self.blobs[self.tops[top]].clone());
+            if self.blobs[bottom].diff().is_same(top.diff()) {
+                continue;
+            }
+            set_diffs(&self.parameters, before);
+            let (apart, y_diff) = (self.blobs[bottom].clone(), top.diff().host().to_vec());
+            self.blobs[bottom].share_diff(&top);
+            self.with(|layer, io| layer.backward(io)).expect("it ran before");
+            assert_eq!(self.gradients(), expected, "bottom {position}, its gradient over that of a top");
+            self.blobs[bottom] = apart;
+            top.diff().host_mut().copy_from_slice(&y_diff);
+        }
+        set_diffs(&self.parameters, &after);
+    }
+
+    /// Makes data NaN that backward does not read, and returns what they were.
+    fn hide_unread_data(&self) -> Vec<(usize, Vec<f32>)> {
+        let bottoms = self.bottoms.iter().enumerate().map(|(position, &blob)| (blob, End::Bottom(position)));
+        let tops = self.tops.iter().enumerate().map(|(position, &blob)| (blob, End::Top(position)));
+        let read: Vec<usize> =
+            bottoms.chain(tops).filter(|(_, end)| self.layer.backward_reads(*end)).map(|(blob, _)| blob).collect();
+        let is_read = |blob: &Blob| read.iter().any(|&other| self.blobs[other].data().is_same(blob.data()));
+        let hide = |(index, blob): (usize, &Blob)| {
+            let values = blob.data().host().to_vec();
+            blob.data().host_mut().fill(f32::NAN);
+            (index, values)
+        };
+        self.blobs.iter().enumerate().filter(|(_, blob)| !is_read(blob)).map(hide).collect()
     }
 
     /// Gives a bottom new values and, if need be, a new shape, and reshapes the layer.
@@ -226,6 +290,10 @@ impl Trial {
     pub(crate) fn parameter(&self, position: usize) -> &Blob {
         &self.parameters[position]
     }
+}
+
+fn set_diffs(blobs: &[Blob], diffs: &[Vec<f32>]) {
+    blobs.iter().zip(diffs).for_each(|(blob, diff)| blob.diff().host_mut().copy_from_slice(diff));
 }
 
 /// Test values between -1 and 1, spread evenly and the same on every run; another `stream` gives others.

@@ -78,6 +78,24 @@ impl Activation {
             _ => true,
         }
     }
+
+    /// Whether [`backward`] reads x.
+    pub fn gradient_reads_input(&self) -> bool {
+        match self {
+            Activation::Power { power, scale, .. } => *power != 1.0 && *power * *scale != 0.0,
+            Activation::Exp { .. } | Activation::Sigmoid | Activation::TanH | Activation::Threshold { .. } => false,
+            _ => true,
+        }
+    }
+
+    /// Whether [`backward`] reads y.
+    pub fn gradient_reads_output(&self) -> bool {
+        match self {
+            Activation::Power { power, scale, .. } => *power != 1.0 && *power != 2.0 && *power * *scale != 0.0,
+            Activation::Elu { .. } | Activation::Exp { .. } | Activation::Sigmoid | Activation::TanH => true,
+            _ => false,
+        }
+    }
 }
 
 /// [`Activation::Power`] where x plays no part; 0⁰ is 1 here, as in Caffe.

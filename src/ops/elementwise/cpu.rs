@@ -108,14 +108,14 @@ pub fn map3(a: &Buffer, b: &Buffer, c: &Buffer, y: &Buffer, f: impl Fn(f32, f32,
 /// y = Σ terms, part by part, so that y is written to memory once.
 ///
 /// # Panics
-/// When there is no term, or one is shorter than `y` or its memory.
+/// When there is no term, or one is shorter than `y`, or one behind the first is its memory.
 pub fn add_all(terms: &[&Buffer], y: &Buffer) {
     let (first, others) = terms.split_first().expect("a sum has terms");
-    let first = first.host();
-    let first = &*first;
+    let first = operand(first, y);
+    let first = first.as_deref();
     for_chunks(&mut y.host_mut(), |start, y| {
         let range = start..start + y.len();
-        let mut first = Some(&first[range.clone()]);
+        let mut first = first.map(|first| &first[range.clone()]);
         for other in others {
             let other = other.host();
             let other = &other[range.clone()];
@@ -134,7 +134,7 @@ pub fn add_all(terms: &[&Buffer], y: &Buffer) {
 }
 
 /// The operand's values, or None when they are the result's memory.
-fn operand<'a>(x: &'a Buffer, y: &Buffer) -> Option<HostRef<'a>> {
+pub fn operand<'a>(x: &'a Buffer, y: &Buffer) -> Option<HostRef<'a>> {
     (!x.is_same(y)).then(|| x.host())
 }
 

@@ -60,7 +60,7 @@ pub fn add(device: Device, a: &Buffer, b: &Buffer, y: &Buffer) {
     }
 }
 
-/// y = the sum of all terms, added up from the first to the last; there is one at least. `y` may not be the memory of a term.
+/// y = the sum of all terms, added up from the first to the last; there is one at least. `y` may be the memory of the first.
 pub fn add_all(device: Device, terms: &[&Buffer], y: &Buffer) {
     match device {
         Device::Cpu => cpu::add_all(terms, y),

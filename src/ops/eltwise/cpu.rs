@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use crate::{
     ops::{
         activation::cpu::through_relu,
-        elementwise::cpu::{CHUNK, for_chunks, map, map2},
+        elementwise::cpu::{CHUNK, for_chunks, map, map2, operand},
         vector::widest,
     },
     tensor::Buffer,
@@ -33,23 +33,8 @@ pub(super) fn weighted_sum_backward(
         None => map(dy, dx, move |dy| factor * dy),
     };
     match dx {
-        [Some(a), Some(b)] => {
-            let (y, dy, mut a, mut b) = (y.map(Buffer::host), dy.host(), a.host_mut(), b.host_mut());
-            let (y, dy) = (y.as_deref(), &*dy);
-            a.par_chunks_mut(CHUNK).zip(b.par_chunks_mut(CHUNK)).enumerate().for_each(|(chunk, (a, b))| {
-                let range = chunk * CHUNK..chunk * CHUNK + a.len();
-                let (y, dy) = (y.map(|y| &y[range.clone()]), &dy[range]);
-                widest(
-                    #[inline(always)]
-                    || match y {
-                        Some(y) => to_both([a, b], [dy, y], move |[dy, y]| {
-                            [first, second].map(|factor| factor * through_relu(dy, y))
-                        }),
-                        None => to_both([a, b], [dy, dy], move |[dy, _]| [first * dy, second * dy]),
-                    },
-                );
-            });
-        }
+        [Some(a), Some(b)] if b.is_same(dy) => to_both([second, first], y, dy, [b, a]),
+        [Some(a), Some(b)] => to_both([first, second], y, dy, [a, b]),
         [a, b] => [(first, a), (second, b)].into_iter().for_each(|(factor, dx)| {
             if let Some(dx) = dx {
                 one(factor, dx);
@@ -58,12 +43,47 @@ pub(super) fn weighted_sum_backward(
     }
 }
 
-/// Writes the two results of f at each place.
-#[inline(always)]
-fn to_both([a, b]: [&mut [f32]; 2], [x, y]: [&[f32]; 2], f: impl Fn([f32; 2]) -> [f32; 2]) {
-    for ((a, b), (x, y)) in a.iter_mut().zip(b).zip(x.iter().zip(y)) {
-        [*a, *b] = f([*x, *y]);
-    }
+/// The gradients of both operands; that of the first may be the memory of `dy`.
+fn to_both(factors: [f32; 2], y: Option<&Buffer>, dy: &Buffer, [a, b]: [&Buffer; 2]) {
+    let (dy, y) = (operand(dy, a), y.map(Buffer::host));
+    let (dy, y) = (dy.as_deref(), y.as_deref());
+    let (mut a, mut b) = (a.host_mut(), b.host_mut());
+    a.par_chunks_mut(CHUNK).zip(b.par_chunks_mut(CHUNK)).enumerate().for_each(|(chunk, (a, b))| {
+        let range = chunk * CHUNK..chunk * CHUNK + a.len();
+        let (dy, y) = (dy.map(|dy| &dy[range.clone()]), y.map(|y| &y[range]));
+        let [first, second] = factors;
+        let scaled = move |dy: f32| [first * dy, second * dy];
+        widest(
+            #[inline(always)]
+            || match (dy, y) {
+                (Some(dy), Some(y)) => {
+                    for ((a, b), (dy, y)) in a.iter_mut().zip(b).zip(dy.iter().zip(y)) {
+                        [*a, *b] = scaled(through_relu(*dy, *y));
+                    }
+                }
+                (None, Some(y)) => {
+                    for ((a, b), y) in a.iter_mut().zip(b).zip(y) {
+                        [*a, *b] = scaled(through_relu(*a, *y));
+                    }
+                }
+                (Some(dy), None) => {
+                    for ((a, b), dy) in a.iter_mut().zip(b).zip(dy) {
+                        [*a, *b] = scaled(*dy);
+                    }
+                }
+                (None, None) if first == 1.0 => {
+                    for (a, b) in a.iter().zip(b) {
+                        *b = second * a;
+                    }
+                }
+                (None, None) => {
+                    for (a, b) in a.iter_mut().zip(b) {
+                        [*a, *b] = scaled(*a);
+                    }
+                }
+            },
+        );
+    });
 }
 
 pub(super) fn maximum(a: &[f32], b: &[f32], y: &mut [f32], winners: &mut [u32]) {

@@ -26,8 +26,8 @@ pub fn weighted_sum(device: Device, factors: [f32; 2], a: &Buffer, b: &Buffer, i
     }
 }
 
-/// The gradient of [`weighted_sum`]: `dx[i]` = `factors[i]`·dy, with a ReLU behind the sum only where its `y` is above 0. The
-/// results are no one else's memory.
+/// The gradient of [`weighted_sum`]: `dx[i]` = `factors[i]`·dy, with a ReLU behind the sum only where its `y` is above 0. One of
+/// the results may be the memory of `dy`.
 pub fn weighted_sum_backward(
     device: Device,
     factors: [f32; 2],

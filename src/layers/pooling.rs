@@ -262,7 +262,8 @@ impl Pooler {
         match (method, io.phase()) {
             (PoolMethod::Ave, _) => pool::average_backward(io.device(), geometry, dy, dx),
             (PoolMethod::Stochastic, Phase::Test) => pool::expected_backward(io.device(), geometry, x, y, dy, dx),
-            _ => pool::max_backward(io.device(), geometry, dy, mask, dx),
+            (PoolMethod::Stochastic, Phase::Train) => pool::stochastic_backward(io.device(), geometry, dy, mask, dx),
+            (PoolMethod::Max, _) => pool::max_backward(io.device(), geometry, dy, mask, dx),
         }
     }
 }

@@ -30,6 +30,18 @@ pub fn widest<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
+/// Whether explicit AVX-512 (F, BW, DQ and VL) may be used.
+pub(crate) fn has_avx512() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        Vectors::get() == Vectors::Avx512
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        false
+    }
+}
+
 /// The vectors that loops may use.
 #[cfg(target_arch = "x86_64")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -60,16 +60,14 @@ impl Layout {
         phases.checked_mul(phase)?.checked_add(width.kernel / width.stride + LANES)
     }
 
-    /// For each position of the windows, in scan order, where its run begins and how far its value lies behind that of position
-    /// 0 in the plane.
-    fn list_positions(&self, positions: &mut Vec<Position>) {
+    /// For each position of the windows, in scan order, where its run begins.
+    fn list_positions(&self, positions: &mut Vec<usize>) {
         let Geometry { height, width, .. } = self.geometry;
         positions.clear();
         for kh in 0..height.kernel {
             for kw in 0..width.kernel {
                 let phase = kh % height.stride * width.stride + kw % width.stride;
-                let start = (phase * self.rows + kh / height.stride) * self.pitch + kw / width.stride;
-                positions.push(Position { start, place: (kh * width.input + kw) as u32 });
+                positions.push((phase * self.rows + kh / height.stride) * self.pitch + kw / width.stride);
             }
         }
     }
@@ -158,20 +156,11 @@ fn two_parts(values: &mut [f32], starts: [usize; 2], lengths: [usize; 2]) -> [&m
     values.get_disjoint_mut([range(0), range(1)]).expect("phases of a row do not overlap")
 }
 
-/// A position of the windows.
-#[derive(Clone, Copy)]
-pub(super) struct Position {
-    /// Where its run begins in a plane that is taken apart.
-    pub start: usize,
-    /// How far its value lies behind that of position 0 in the plane.
-    pub place: u32,
-}
-
 /// Working memory of a thread; grows to what the largest plane takes and stays.
 struct Scratch {
     values: Vec<f32>,
     places: Vec<u32>,
-    positions: Vec<Position>,
+    positions: Vec<usize>,
 }
 
 /// A task's working memory.
@@ -184,8 +173,8 @@ pub(super) struct Work<'a> {
     pub places: &'a mut [u32],
     /// A value for each place of a row of outputs.
     pub row: &'a mut [f32],
-    /// The positions of the windows, in scan order.
-    pub positions: &'a [Position],
+    /// Where the run of each position of the windows begins, in scan order.
+    pub positions: &'a [usize],
 }
 
 thread_local! {

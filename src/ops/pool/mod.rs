@@ -7,6 +7,8 @@
 mod cpu;
 mod cuda;
 mod layout;
+#[cfg(target_arch = "x86_64")]
+mod rows;
 mod stochastic;
 mod windows;
 
@@ -50,25 +52,47 @@ impl Geometry {
     }
 }
 
-/// Where in its plane each maximum was found: what MAX's backward needs.
+/// Where each value that was picked stood: what the backward passes of MAX and STOCHASTIC need.
+///
+/// On the host MAX keeps a byte for each output, the place in its window in scan order, where windows are small enough; else, for
+/// STOCHASTIC, and on a card it is the index in the plane. So forward and backward must run on the same device.
 #[derive(Debug, Default)]
 pub struct Mask {
+    geometry: Geometry,
+    places: Synced<u8>,
     indices: Synced<u32>,
 }
 
 impl Mask {
-    /// In the mask: the window held nothing above -f32::MAX (all NaN or -∞).
+    /// Among the indices: the window held nothing above -f32::MAX (all NaN or -∞).
     const NONE: u32 = u32::MAX;
+
+    /// The same among the places.
+    const NO_PLACE: u8 = u8::MAX;
 
     /// Makes room for the outputs of this pooling.
     pub fn resize(&mut self, geometry: &Geometry) {
-        self.indices.grow(geometry.planes * geometry.output_plane());
+        let outputs = geometry.planes * geometry.output_plane();
+        self.geometry = *geometry;
+        // Memory that nobody writes to takes no room.
+        self.indices.grow(outputs);
+        if Mask::is_small(geometry) {
+            self.places.grow(outputs);
+        }
     }
 
-    /// Writes the indices as numbers, as Caffe's second top gives them; -1 where there is none.
+    /// Whether a byte has room for the places of a window, and for none of them.
+    fn is_small(geometry: &Geometry) -> bool {
+        geometry.height.kernel.saturating_mul(geometry.width.kernel) <= Mask::NO_PLACE.into()
+    }
+
+    /// Writes MAX's indices in planes as numbers, as Caffe's second top gives them; -1 where there is none.
     pub fn write(&self, device: Device, values: &Buffer) {
         match device {
-            Device::Cpu => cpu::write_mask(&self.indices.host(), &mut values.host_mut()),
+            Device::Cpu if Mask::is_small(&self.geometry) => {
+                cpu::write_mask(&self.geometry, &self.places.host(), &mut values.host_mut());
+            }
+            Device::Cpu => cpu::write_indices(&self.indices.host(), &mut values.host_mut()),
             Device::Cuda(card) => cuda::write_mask(card, self, values),
         }
     }
@@ -77,7 +101,10 @@ impl Mask {
 /// y = the largest value of each window; `mask` says where it was.
 pub fn max_forward(device: Device, geometry: &Geometry, x: &Buffer, y: &Buffer, mask: &Mask) {
     match device {
-        Device::Cpu => cpu::max_forward(geometry, &x.host(), &mut y.host_mut(), &mut mask.indices.host_mut()),
+        Device::Cpu if Mask::is_small(geometry) => {
+            cpu::max_forward(geometry, &x.host(), &mut y.host_mut(), &mut mask.places.host_mut());
+        }
+        Device::Cpu => cpu::max_forward_large(geometry, &x.host(), &mut y.host_mut(), &mut mask.indices.host_mut()),
         Device::Cuda(card) => cuda::max_forward(card, geometry, x, y, mask),
     }
 }
@@ -85,7 +112,10 @@ pub fn max_forward(device: Device, geometry: &Geometry, x: &Buffer, y: &Buffer, 
 /// dx = the sum of dy over the windows whose maximum the value is.
 pub fn max_backward(device: Device, geometry: &Geometry, dy: &Buffer, mask: &Mask, dx: &Buffer) {
     match device {
-        Device::Cpu => cpu::max_backward(geometry, &dy.host(), &mask.indices.host(), &mut dx.host_mut()),
+        Device::Cpu if Mask::is_small(geometry) => {
+            cpu::max_backward(geometry, &dy.host(), &mask.places.host(), &mut dx.host_mut());
+        }
+        Device::Cpu => cpu::backward_by_index(geometry, &dy.host(), &mask.indices.host(), &mut dx.host_mut()),
         Device::Cuda(card) => cuda::max_backward(card, geometry, dy, mask, dx),
     }
 }
@@ -107,7 +137,7 @@ pub fn average_backward(device: Device, geometry: &Geometry, dy: &Buffer, dx: &B
 }
 
 /// y = a value of each window, picked with probability x / Σ x by a number of `draws` (0 to 1, one per output); `mask` says
-/// where it was. No padding. The gradient is [`max_backward`].
+/// where it was. No padding.
 pub fn stochastic_forward(device: Device, geometry: &Geometry, x: &Buffer, draws: &Buffer, y: &Buffer, mask: &Mask) {
     match device {
         Device::Cpu => {
@@ -115,6 +145,14 @@ pub fn stochastic_forward(device: Device, geometry: &Geometry, x: &Buffer, draws
             stochastic::forward(geometry, &x.host(), &draws.host(), &mut y, &mut mask);
         }
         Device::Cuda(card) => cuda::stochastic_forward(card, geometry, x, draws, y, mask),
+    }
+}
+
+/// dx = the sum of dy over the windows that picked the value in [`stochastic_forward`].
+pub fn stochastic_backward(device: Device, geometry: &Geometry, dy: &Buffer, mask: &Mask, dx: &Buffer) {
+    match device {
+        Device::Cpu => cpu::backward_by_index(geometry, &dy.host(), &mask.indices.host(), &mut dx.host_mut()),
+        Device::Cuda(card) => cuda::max_backward(card, geometry, dy, mask, dx),
     }
 }
 

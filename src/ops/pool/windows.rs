@@ -10,17 +10,17 @@ use super::{
 /// Partial sums side by side, for vector registers.
 const LANES: usize = 16;
 
-pub(super) fn max_forward(geometry: &Geometry, x: &[f32], y: &mut [f32], mask: &mut [u32]) {
-    for (output, (y, mask)) in y.iter_mut().zip(mask).enumerate() {
-        (*y, *mask) = (-f32::MAX, Mask::NONE);
-        for_rows(geometry, output, |range| {
-            for (place, &x) in range.clone().zip(&x[range]) {
-                if x > *y {
-                    (*y, *mask) = (x, place as u32);
-                }
+/// The first of the largest values of a window, and its index in the plane.
+pub(super) fn largest(geometry: &Geometry, x: &[f32], output: usize) -> (f32, u32) {
+    let mut best = (-f32::MAX, Mask::NONE);
+    for_rows(geometry, output, |range| {
+        for (place, &x) in range.clone().zip(&x[range]) {
+            if x > best.0 {
+                best = (x, place as u32);
             }
-        });
-    }
+        }
+    });
+    best
 }
 
 #[inline(always)]

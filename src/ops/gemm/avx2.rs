@@ -9,7 +9,7 @@ use std::arch::x86_64::{
 
 use super::{
     gather::{self, Gather, Lay, NO_ROW, Part, Transpose, parts, transpose_from},
-    kernel::{IN_PLACE, Kernel, LISTED, Tile, tile_table},
+    kernel::{IN_PLACE, Kernel, LISTED, LISTED_IN_PLACE, Tile, tile_table},
 };
 
 /// The kernel.
@@ -37,14 +37,14 @@ unsafe fn tile<const ROWS: usize, const VECTORS: usize, const MODE: usize>(tile:
         let mut sums = [[_mm256_setzero_ps(); VECTORS]; ROWS];
         for step in 0..tile.len {
             let position = match MODE {
-                LISTED => *tile.positions.add(step) as usize,
+                LISTED | LISTED_IN_PLACE => *tile.positions.add(step) as usize,
                 IN_PLACE => step,
                 _ => step * tile.step,
             };
             let mut column = [_mm256_setzero_ps(); VECTORS];
             for (vector, value) in column.iter_mut().enumerate() {
                 let address = match MODE {
-                    IN_PLACE => tile.columns[vector].add(*tile.offsets.add(step) as usize),
+                    IN_PLACE | LISTED_IN_PLACE => tile.columns[vector].add(*tile.offsets.add(step) as usize),
                     _ => tile.columns[0].add((step * VECTORS + vector) * LANES),
                 };
                 *value = _mm256_loadu_ps(address);

@@ -110,7 +110,7 @@ fn chunks(range: Range<usize>, size: usize) -> impl Iterator<Item = Range<usize>
 }
 
 /// The panels of a range of columns, with their widths: as even as can be.
-pub(super) fn panels(kernel: &Kernel, range: Range<usize>) -> impl Iterator<Item = (Range<usize>, usize)> {
+pub(crate) fn panels(kernel: &Kernel, range: Range<usize>) -> impl Iterator<Item = (Range<usize>, usize)> {
     let (mut start, end, lanes) = (range.start, range.end, kernel.lanes);
     std::iter::from_fn(move || {
         let vectors = match (end - start).div_ceil(lanes) {
@@ -121,6 +121,26 @@ pub(super) fn panels(kernel: &Kernel, range: Range<usize>) -> impl Iterator<Item
         let span = start..end.min(start + vectors * lanes);
         start = span.end;
         Some((span, vectors * lanes))
+    })
+}
+
+/// A reduction of so many steps in stretches of [`DEPTH`]; what is left, if it is longer than that, in two halves.
+pub(crate) fn stretches(total: usize) -> impl Iterator<Item = Range<usize>> {
+    stretches_of(total, DEPTH)
+}
+
+fn stretches_of(total: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
+    let mut next = Some(0);
+    std::iter::from_fn(move || {
+        // A sum of nothing is a stretch too: it writes zeros, or the bias.
+        let start = next?;
+        let len = match total - start {
+            left if left <= most => left,
+            left if left < 2 * most => (left / 2).next_multiple_of(HALF_MULTIPLE),
+            _ => most,
+        };
+        next = (start + len < total).then_some(start + len);
+        Some(start..start + len)
     })
 }
 
@@ -146,22 +166,14 @@ impl<'a, O: Output> Product<'a, O> {
         Product { kernel, rows, output, epilogue }
     }
 
-    /// The reduction in stretches of [`DEPTH`]; what is left, if it is longer than that, in two halves.
+    /// The reduction in [`stretches`]; a listed one is not cut.
     fn stretches(&self) -> impl Iterator<Item = Stretch> + use<O> {
         let total = self.rows.depth();
-        let listed = matches!(self.rows.depth, Depth::Listed(_));
-        let mut next = Some(0);
-        std::iter::from_fn(move || {
-            // A sum of nothing is a stretch too: it writes zeros, or the bias.
-            let start = next?;
-            let len = match total - start {
-                left if listed || left <= DEPTH => left,
-                left if left < 2 * DEPTH => (left / 2).next_multiple_of(HALF_MULTIPLE),
-                _ => DEPTH,
-            };
-            let depth = start..start + len;
-            next = (depth.end < total).then_some(depth.end);
-            Some(Stretch { is_first: start == 0, is_last: depth.end == total, depth })
+        let most = if matches!(self.rows.depth, Depth::Listed(_)) { total } else { DEPTH };
+        stretches_of(total, most).map(move |depth| Stretch {
+            is_first: depth.start == 0,
+            is_last: depth.end == total,
+            depth,
         })
     }
 
@@ -235,8 +247,8 @@ impl<'a, O: Output> Product<'a, O> {
                 ([values.as_ptr(); MAX_VECTORS], std::ptr::null())
             }
             Panel::InPlace { source, vectors, offsets } => {
-                assert!(offsets.len() == len && mode == Mode::Straight && rows.step == 1, "no such tile");
-                mode = Mode::InPlace;
+                assert!(offsets.len() == len && rows.step == 1, "no such tile");
+                mode = if mode == Mode::Listed { Mode::ListedInPlace } else { Mode::InPlace };
                 (vectors.map(|vector| source.as_ptr().wrapping_add(vector)), offsets.as_ptr())
             }
         };

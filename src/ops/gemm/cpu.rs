@@ -7,8 +7,9 @@ use rayon::prelude::*;
 use super::{
     Gemm,
     core::multiply_by_rows,
-    kernel::Kernel,
-    operands::{Columns, Depth, Epilogue, Offsets, Output, Place, Rows},
+    gather::Transpose,
+    kernel::{Kernel, MAX_LANES},
+    operands::{Columns, Depth, Epilogue, Offsets, Output, PaddedMatrix, Place, Rows},
     pack::{Matrix, Packed},
     scratch::with_scratch,
 };
@@ -161,8 +162,41 @@ fn run(
         step: left.step,
         depth: Depth::Straight(depth),
     };
-    let epilogue = Epilogue { bias: None, accumulate: block.target.accumulate };
-    multiply_by_rows(kernel, &rows, columns, block, epilogue);
+    let Target { row_stride, alpha, accumulate, .. } = *block.target;
+    if row_stride == 1 && alpha == 1.0 && !accumulate {
+        return run_turned(kernel, &rows, columns, block);
+    }
+    multiply_by_rows(kernel, &rows, columns, block, Epilogue { bias: None, accumulate });
+}
+
+/// A block whose rows are columns of the target: it is put together in rows, and turned at the end.
+fn run_turned(kernel: &Kernel, rows: &Rows<'_>, columns: &impl Columns, block: &Block<'_>) {
+    let (row_count, column_count, lanes) = (rows.count(), columns.count(), kernel.lanes);
+    let width = kernel.padded(column_count);
+    with_scratch(|scratch| {
+        let sums = scratch.take(row_count * width);
+        multiply_by_rows(kernel, rows, columns, &PaddedMatrix::new(sums, width), Epilogue::default());
+        for row in (0..row_count).step_by(lanes) {
+            let count = lanes.min(row_count - row);
+            for column in (0..column_count).step_by(lanes) {
+                let mut turned = [0.0; MAX_LANES * MAX_LANES];
+                let transpose = Transpose {
+                    source: sums[row * width + column..].as_ptr(),
+                    stride: width,
+                    lanes: count,
+                    len: lanes,
+                    packed: turned.as_mut_ptr(),
+                    width: lanes,
+                };
+                // SAFETY: rows of sums are whole vectors, and `turned` has room for as many vectors as a vector has lanes.
+                unsafe { (kernel.transpose)(&transpose) };
+                for (column, values) in (column..column_count).zip(turned.chunks_exact(lanes)) {
+                    // SAFETY: see `address`; rows are neighbours in the target, and the block is this thread's own.
+                    unsafe { block.address(row, column).copy_from_nonoverlapping(values.as_ptr(), count) };
+                }
+            }
+        }
+    });
 }
 
 impl Block<'_> {

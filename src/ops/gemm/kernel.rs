@@ -24,12 +24,12 @@ pub(crate) struct Tile {
     pub len: usize,
     /// [`Mode::Straight`]: the distance between a row's consecutive values.
     pub step: usize,
-    /// [`Mode::Listed`]: where each step's value lies, from each row's first.
+    /// [`Mode::Listed`] and [`Mode::ListedInPlace`]: where each step's value lies, from each row's first.
     pub positions: *const u32,
     /// The packed columns (the first pointer): for each step of the reduction one value per lane of the tile.
-    /// [`Mode::InPlace`]: where each vector begins.
+    /// [`Mode::InPlace`] and [`Mode::ListedInPlace`]: where each vector begins.
     pub columns: [*const f32; MAX_VECTORS],
-    /// [`Mode::InPlace`]: where each step begins, from each vector's place.
+    /// The same: where each step begins, from each vector's place.
     pub offsets: *const u32,
     /// The tile's first value.
     pub output: *mut f32,
@@ -50,6 +50,8 @@ pub(crate) enum Mode {
     Listed,
     /// Rows at consecutive places, columns in place.
     InPlace,
+    /// Rows at listed positions, columns in place.
+    ListedInPlace,
 }
 
 /// [`Mode::Listed`] as a constant of a tile function.
@@ -57,6 +59,9 @@ pub(super) const LISTED: usize = Mode::Listed as usize;
 
 /// [`Mode::InPlace`] as a constant of a tile function.
 pub(super) const IN_PLACE: usize = Mode::InPlace as usize;
+
+/// [`Mode::ListedInPlace`] as a constant of a tile function.
+pub(super) const LISTED_IN_PLACE: usize = Mode::ListedInPlace as usize;
 
 /// Computes a tile.
 ///
@@ -74,7 +79,7 @@ pub struct Kernel {
     /// Values per vector.
     pub(crate) lanes: usize,
     /// The functions for tiles, by [`Mode`], rows less one, vectors less one.
-    pub(crate) tiles: [[[TileFunction; MAX_VECTORS]; MAX_ROWS]; 3],
+    pub(crate) tiles: [[[TileFunction; MAX_VECTORS]; MAX_ROWS]; 4],
     /// Packs rows of segments.
     pub(crate) gather: GatherFunction,
     /// Packs a transpose.
@@ -91,7 +96,12 @@ macro_rules! tile_table {
         [$([$tile::<$rows, 1, $mode>, $tile::<$rows, 2, $mode>, $tile::<$rows, 3, $mode>]),*]
     };
     (@modes $tile:ident, $rows:tt) => {
-        [tile_table!(@rows $tile, 0, $rows), tile_table!(@rows $tile, 1, $rows), tile_table!(@rows $tile, 2, $rows)]
+        [
+            tile_table!(@rows $tile, 0, $rows),
+            tile_table!(@rows $tile, 1, $rows),
+            tile_table!(@rows $tile, 2, $rows),
+            tile_table!(@rows $tile, 3, $rows),
+        ]
     };
     ($tile:ident, 8) => { tile_table!(@modes $tile, [1, 2, 3, 4, 5, 6, 7, 8]) };
     // The last four are never called: a tile of this kernel has at most four rows.

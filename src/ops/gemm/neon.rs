@@ -4,7 +4,7 @@ use std::arch::aarch64::{float32x4_t, vaddq_f32, vdupq_n_f32, vfmaq_f32, vld1q_f
 
 use super::{
     gather::{gather, lay, transpose},
-    kernel::{IN_PLACE, Kernel, LISTED, Tile, tile_table},
+    kernel::{IN_PLACE, Kernel, LISTED, LISTED_IN_PLACE, Tile, tile_table},
 };
 
 /// The kernel.
@@ -24,14 +24,14 @@ unsafe fn tile<const ROWS: usize, const VECTORS: usize, const MODE: usize>(tile:
         let mut sums = [[vdupq_n_f32(0.0); VECTORS]; ROWS];
         for step in 0..tile.len {
             let position = match MODE {
-                LISTED => *tile.positions.add(step) as usize,
+                LISTED | LISTED_IN_PLACE => *tile.positions.add(step) as usize,
                 IN_PLACE => step,
                 _ => step * tile.step,
             };
             let mut column = [vdupq_n_f32(0.0); VECTORS];
             for (vector, value) in column.iter_mut().enumerate() {
                 let address = match MODE {
-                    IN_PLACE => tile.columns[vector].add(*tile.offsets.add(step) as usize),
+                    IN_PLACE | LISTED_IN_PLACE => tile.columns[vector].add(*tile.offsets.add(step) as usize),
                     _ => tile.columns[0].add((step * VECTORS + vector) * LANES),
                 };
                 *value = vld1q_f32(address);

@@ -3,6 +3,7 @@
 use std::{marker::PhantomData, ops::Range};
 
 use super::kernel::{Kernel, MAX_VECTORS};
+use crate::ops::vector::widest;
 
 /// The row operand: row `i` begins at `values[offset of i]` and is read at the positions of the reduction from there.
 pub(crate) struct Rows<'a> {
@@ -44,10 +45,19 @@ impl Rows<'_> {
         let Some(last_row) = (0..self.count()).map(|row| self.offset(row)).max() else { return true };
         let last = match self.depth {
             Depth::Straight(depth) => depth.checked_sub(1).map(|last| last * self.step),
-            Depth::Listed(positions) => positions.iter().max().map(|last| *last as usize),
+            Depth::Listed(positions) => furthest(positions),
         };
         last.is_none_or(|last| last_row + last < self.values.len())
     }
+}
+
+/// The largest of a list, in one pass of vectors: lists are checked once for every panel.
+pub(crate) fn furthest(list: &[u32]) -> Option<usize> {
+    let largest = widest(
+        #[inline(always)]
+        || list.iter().fold(0, |largest, place| largest.max(*place)),
+    );
+    (!list.is_empty()).then_some(largest as usize)
 }
 
 /// Where rows begin.

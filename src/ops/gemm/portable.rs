@@ -2,7 +2,7 @@
 
 use super::{
     gather::{gather, lay, transpose},
-    kernel::{IN_PLACE, Kernel, LISTED, Tile, tile_table},
+    kernel::{IN_PLACE, Kernel, LISTED, LISTED_IN_PLACE, Tile, tile_table},
 };
 
 /// The kernel.
@@ -29,14 +29,14 @@ unsafe fn tile<const ROWS: usize, const VECTORS: usize, const MODE: usize>(tile:
         // SAFETY: the caller vouches for the columns and for every row at every step.
         unsafe {
             let position = match MODE {
-                LISTED => *tile.positions.add(step) as usize,
+                LISTED | LISTED_IN_PLACE => *tile.positions.add(step) as usize,
                 IN_PLACE => step,
                 _ => step * tile.step,
             };
             let mut column = [[0.0f32; LANES]; VECTORS];
             for (vector, value) in column.iter_mut().enumerate() {
                 let address = match MODE {
-                    IN_PLACE => tile.columns[vector].add(*tile.offsets.add(step) as usize),
+                    IN_PLACE | LISTED_IN_PLACE => tile.columns[vector].add(*tile.offsets.add(step) as usize),
                     _ => tile.columns[0].add((step * VECTORS + vector) * LANES),
                 };
                 *value = address.cast::<[f32; LANES]>().read_unaligned();

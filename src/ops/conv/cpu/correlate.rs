@@ -12,7 +12,7 @@ use crate::ops::gemm::{
     core::multiply,
     gather::{Gather, Segment},
     kernel::{Kernel, MAX_LANES, MAX_VECTORS},
-    operands::{Columns, Depth, Epilogue, Offsets, Output, Panel, Place, Rows},
+    operands::{self, Columns, Depth, Epilogue, Offsets, Output, Panel, Place, Rows},
     scratch::with_scratch,
 };
 
@@ -145,7 +145,7 @@ impl Patches<'_> {
     /// Asserts that the segments lie in the source for every step.
     fn check(&self, segments: &[Segment], offsets: &[u32]) {
         let furthest = segments.iter().map(|segment| segment.source + segment.len).max().unwrap_or(0);
-        let offset = offsets.iter().max().map_or(0, |offset| *offset as usize);
+        let offset = operands::furthest(offsets).unwrap_or(0);
         assert!(furthest + offset <= self.source.len(), "a panel outside its source");
     }
 }

@@ -1,12 +1,14 @@
 //! Convolution on the host: the shared core of [`crate::ops::gemm`] with packers that read images.
 
 mod arrange;
+mod bundle;
 mod correlate;
 mod depthwise;
 mod plan;
 mod weights;
 mod winograd;
 
+use bundle::{Bundle, Direction};
 use correlate::{Correlation, correlate};
 use depthwise::Depthwise;
 use plan::Plan;
@@ -26,6 +28,8 @@ pub(super) struct Workspace {
     /// Weights as the backward direction reads them, phase after phase.
     turned: Vec<f32>,
     gradient: WeightGradient,
+    /// Go before the plans where planes are small and images many: forward and backward.
+    bundles: [Option<Bundle>; 2],
     /// Goes before all of these where every channel has a filter of its own.
     depthwise: Option<Depthwise>,
     /// Goes before those above where filters are 3×3 or 5×5 and channels many.
@@ -39,9 +43,11 @@ impl Workspace {
         let (grid, phases) = geometry::backward(geometry);
         let backward = Plan::new(geometry.images, geometry.outputs / geometry.groups, grid, phases);
         let gradient = WeightGradient::new(kernel, geometry, &forward);
+        let bundles = [(&forward, Direction::Forward), (&backward, Direction::Backward)]
+            .map(|(plan, direction)| Bundle::new(kernel, geometry, direction, plan.products()));
         let depthwise = Depthwise::new(geometry);
         let winograd = if any_way { Winograd::new(kernel, geometry) } else { None };
-        Workspace { kernel, forward, backward, turned: Vec::new(), gradient, depthwise, winograd }
+        Workspace { kernel, forward, backward, turned: Vec::new(), gradient, bundles, depthwise, winograd }
     }
 }
 
@@ -62,6 +68,9 @@ pub(super) fn forward(
     }
     let Geometry { channels, outputs, groups, .. } = *geometry;
     let sizes = Correlation { source_channels: channels, result_channels: outputs, groups };
+    if let Some(bundle) = &mut workspace.bundles[Direction::Forward as usize] {
+        return bundle.correlate(sizes, bottom, weights, bias, top);
+    }
     correlate(workspace.kernel, &workspace.forward, sizes, bottom, &[weights], bias, top);
 }
 
@@ -81,8 +90,14 @@ pub(super) fn backward_bottom(
         return winograd.backward_bottom(top_diff, weights, bias, bottom_diff);
     }
     let Geometry { channels, outputs, groups, .. } = *geometry;
-    let Workspace { kernel, backward, turned, .. } = workspace;
+    let Workspace { kernel, backward, turned, bundles, .. } = workspace;
+    let sizes = Correlation { source_channels: outputs, result_channels: channels, groups };
     turned.resize(weights.len(), 0.0);
+    if let Some(bundle) = &mut bundles[Direction::Backward as usize] {
+        let taps: Vec<usize> = (0..geometry.taps()).collect();
+        turn(geometry, &taps, weights, turned);
+        return bundle.correlate(sizes, top_diff, turned, bias, bottom_diff);
+    }
     let mut parts = Vec::with_capacity(backward.phases.len());
     let mut rest = turned.as_mut_slice();
     for phase in &backward.phases {
@@ -91,7 +106,6 @@ pub(super) fn backward_bottom(
         turn(geometry, &phase.taps, weights, part);
         parts.push(&*part);
     }
-    let sizes = Correlation { source_channels: outputs, result_channels: channels, groups };
     correlate(kernel, backward, sizes, top_diff, &parts, bias, bottom_diff);
 }
 

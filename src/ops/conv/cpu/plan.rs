@@ -111,6 +111,12 @@ impl Plan {
         }
     }
 
+    /// The products for each channel of an image.
+    pub fn products(&self) -> usize {
+        let columns = |phase: &PhasePlan| phase.phase.axes.iter().map(|axis| axis.columns.len()).product::<usize>();
+        self.phases.iter().map(|phase| columns(phase) * phase.taps.len()).sum()
+    }
+
     /// The number of units that a reduction over all columns can be cut into: images, or bands of them.
     pub fn units(&self) -> usize {
         self.images * self.bands()

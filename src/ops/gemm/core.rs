@@ -26,6 +26,9 @@ const PACKED_STEPS: usize = 32;
 /// Packed values that stay in the second-level cache.
 const BLOCK: usize = 1 << 17;
 
+/// Packed values that stay in the first-level cache.
+const NEAR_BLOCK: usize = 1 << 13;
+
 /// `output (+)= rows · columns (+ bias)`, on the calling thread, panel by panel.
 pub(crate) fn multiply(
     kernel: &Kernel,
@@ -56,17 +59,39 @@ pub(crate) fn multiply(
 }
 
 /// `output (+)= rows · columns (+ bias)`, on the calling thread, row by row.
-pub(crate) fn multiply_by_rows<C: Columns>(
+pub(crate) fn multiply_by_rows(
+    kernel: &Kernel,
+    rows: &Rows<'_>,
+    columns: &impl Columns,
+    output: &impl Output,
+    epilogue: Epilogue<'_>,
+) {
+    multiply_in_blocks(kernel, rows, columns, output, epilogue, BLOCK);
+}
+
+/// The same for a short reduction: a few panels at a time, so that results are written in long stretches.
+pub(crate) fn multiply_shallow(
+    kernel: &Kernel,
+    rows: &Rows<'_>,
+    columns: &impl Columns,
+    output: &impl Output,
+    epilogue: Epilogue<'_>,
+) {
+    multiply_in_blocks(kernel, rows, columns, output, epilogue, NEAR_BLOCK);
+}
+
+fn multiply_in_blocks<C: Columns>(
     kernel: &Kernel,
     rows: &Rows<'_>,
     columns: &C,
     output: &impl Output,
     epilogue: Epilogue<'_>,
+    packed: usize,
 ) {
     let product = Product::new(kernel, rows, output, epilogue);
     let count = columns.count();
     let longest = rows.depth().clamp(1, DEPTH);
-    let block = (BLOCK / longest / kernel.panel() * kernel.panel()).max(kernel.panel());
+    let block = (packed / longest / kernel.panel() * kernel.panel()).max(kernel.panel());
     with_scratch(|scratch| {
         for block in chunks(0..count, block) {
             for stretch in product.stretches() {

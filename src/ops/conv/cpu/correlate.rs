@@ -9,7 +9,7 @@ use super::{
     plan::{PhasePlan, Piece, Plan, TASKS, Task},
 };
 use crate::ops::gemm::{
-    core::multiply,
+    core::{multiply, multiply_shallow},
     gather::{Gather, Segment},
     kernel::{Kernel, MAX_LANES, MAX_VECTORS},
     operands::{self, Columns, Depth, Epilogue, Offsets, Output, Panel, Place, Rows},
@@ -18,6 +18,9 @@ use crate::ops::gemm::{
 
 /// Rows of the result that a block has at least.
 const BLOCK_ROWS: usize = 96;
+
+/// Up to so many steps of the reduction, results take longer to write than to compute: they are written in long stretches.
+const SHALLOW: usize = 96;
 
 /// The channels of a correlation.
 #[derive(Debug, Clone, Copy)]
@@ -114,7 +117,13 @@ impl Work<'_> {
             depth: Depth::Straight(depth),
         };
         let bias = self.bias.map(|bias| &bias[results]);
-        multiply(self.kernel, &rows, patches, planes, Epilogue { bias, accumulate: false });
+        let epilogue = Epilogue { bias, accumulate: false };
+        // Rows of whole vectors are read in place.
+        let is_packed = planes.pieces.first().is_some_and(|piece| piece.len % self.kernel.lanes != 0);
+        if depth <= SHALLOW && is_packed {
+            return multiply_shallow(self.kernel, &rows, patches, planes, epilogue);
+        }
+        multiply(self.kernel, &rows, patches, planes, epilogue);
     }
 }
 

@@ -229,10 +229,11 @@ impl Pooler {
     /// Takes the sizes of what is pooled.
     pub(super) fn reshape(&mut self, geometry: Geometry) {
         self.geometry = geometry;
-        if self.method != PoolMethod::Ave {
+        if self.method == PoolMethod::Max {
             self.mask.resize(&geometry);
         }
         if self.method == PoolMethod::Stochastic {
+            self.mask.resize_for_indices(&geometry);
             self.draws.resize(geometry.planes * geometry.height.output * geometry.width.output);
         }
     }
@@ -262,8 +263,7 @@ impl Pooler {
         match (method, io.phase()) {
             (PoolMethod::Ave, _) => pool::average_backward(io.device(), geometry, dy, dx),
             (PoolMethod::Stochastic, Phase::Test) => pool::expected_backward(io.device(), geometry, x, y, dy, dx),
-            (PoolMethod::Stochastic, Phase::Train) => pool::stochastic_backward(io.device(), geometry, dy, mask, dx),
-            (PoolMethod::Max, _) => pool::max_backward(io.device(), geometry, dy, mask, dx),
+            _ => pool::max_backward(io.device(), geometry, dy, mask, dx),
         }
     }
 }

@@ -59,6 +59,8 @@ impl Geometry {
 #[derive(Debug, Default)]
 pub struct Mask {
     geometry: Geometry,
+    /// Whether the host keeps places.
+    keeps_places: bool,
     places: Synced<u8>,
     indices: Synced<u32>,
 }
@@ -70,15 +72,20 @@ impl Mask {
     /// The same among the places.
     const NO_PLACE: u8 = u8::MAX;
 
-    /// Makes room for the outputs of this pooling.
+    /// Makes room for the outputs of this MAX pooling.
     pub fn resize(&mut self, geometry: &Geometry) {
-        let outputs = geometry.planes * geometry.output_plane();
-        self.geometry = *geometry;
-        // Memory that nobody writes to takes no room.
-        self.indices.grow(outputs);
-        if Mask::is_small(geometry) {
-            self.places.grow(outputs);
+        self.resize_for_indices(geometry);
+        self.keeps_places = Mask::is_small(geometry);
+        if self.keeps_places {
+            self.places.grow(geometry.planes * geometry.output_plane());
         }
+    }
+
+    /// Makes room for the outputs of this STOCHASTIC pooling.
+    pub fn resize_for_indices(&mut self, geometry: &Geometry) {
+        (self.geometry, self.keeps_places) = (*geometry, false);
+        // Memory that nobody writes to takes no room.
+        self.indices.grow(geometry.planes * geometry.output_plane());
     }
 
     /// Whether a byte has room for the places of a window, and for none of them.
@@ -86,10 +93,10 @@ impl Mask {
         geometry.height.kernel.saturating_mul(geometry.width.kernel) <= Mask::NO_PLACE.into()
     }
 
-    /// Writes MAX's indices in planes as numbers, as Caffe's second top gives them; -1 where there is none.
+    /// Writes the indices in planes as numbers, as Caffe's second top gives them; -1 where there is none.
     pub fn write(&self, device: Device, values: &Buffer) {
         match device {
-            Device::Cpu if Mask::is_small(&self.geometry) => {
+            Device::Cpu if self.keeps_places => {
                 cpu::write_mask(&self.geometry, &self.places.host(), &mut values.host_mut());
             }
             Device::Cpu => cpu::write_indices(&self.indices.host(), &mut values.host_mut()),
@@ -101,7 +108,7 @@ impl Mask {
 /// y = the largest value of each window; `mask` says where it was.
 pub fn max_forward(device: Device, geometry: &Geometry, x: &Buffer, y: &Buffer, mask: &Mask) {
     match device {
-        Device::Cpu if Mask::is_small(geometry) => {
+        Device::Cpu if mask.keeps_places => {
             cpu::max_forward(geometry, &x.host(), &mut y.host_mut(), &mut mask.places.host_mut());
         }
         Device::Cpu => cpu::max_forward_large(geometry, &x.host(), &mut y.host_mut(), &mut mask.indices.host_mut()),
@@ -109,10 +116,10 @@ pub fn max_forward(device: Device, geometry: &Geometry, x: &Buffer, y: &Buffer, 
     }
 }
 
-/// dx = the sum of dy over the windows whose maximum the value is.
+/// dx = the sum of dy over the windows that picked the value, as the largest or by chance.
 pub fn max_backward(device: Device, geometry: &Geometry, dy: &Buffer, mask: &Mask, dx: &Buffer) {
     match device {
-        Device::Cpu if Mask::is_small(geometry) => {
+        Device::Cpu if mask.keeps_places => {
             cpu::max_backward(geometry, &dy.host(), &mask.places.host(), &mut dx.host_mut());
         }
         Device::Cpu => cpu::backward_by_index(geometry, &dy.host(), &mask.indices.host(), &mut dx.host_mut()),
@@ -137,7 +144,7 @@ pub fn average_backward(device: Device, geometry: &Geometry, dy: &Buffer, dx: &B
 }
 
 /// y = a value of each window, picked with probability x / Σ x by a number of `draws` (0 to 1, one per output); `mask` says
-/// where it was. No padding.
+/// where it was. No padding. The gradient is [`max_backward`].
 pub fn stochastic_forward(device: Device, geometry: &Geometry, x: &Buffer, draws: &Buffer, y: &Buffer, mask: &Mask) {
     match device {
         Device::Cpu => {
@@ -145,14 +152,6 @@ pub fn stochastic_forward(device: Device, geometry: &Geometry, x: &Buffer, draws
             stochastic::forward(geometry, &x.host(), &draws.host(), &mut y, &mut mask);
         }
         Device::Cuda(card) => cuda::stochastic_forward(card, geometry, x, draws, y, mask),
-    }
-}
-
-/// dx = the sum of dy over the windows that picked the value in [`stochastic_forward`].
-pub fn stochastic_backward(device: Device, geometry: &Geometry, dy: &Buffer, mask: &Mask, dx: &Buffer) {
-    match device {
-        Device::Cpu => cpu::backward_by_index(geometry, &dy.host(), &mask.indices.host(), &mut dx.host_mut()),
-        Device::Cuda(card) => cuda::max_backward(card, geometry, dy, mask, dx),
     }
 }
 

@@ -65,7 +65,8 @@ fn stochastic(trial: &mut Trial) {
         let geometry = random(trial, false);
         let x = trial.values_within(0.0, 1.0, inputs(&geometry));
         let draws = trial.values_within(0.0, 1.0, outputs(&geometry));
-        let (y, masks) = (trial.results(outputs(&geometry)), [mask(&geometry), mask(&geometry)]);
+        let (y, mut masks) = (trial.results(outputs(&geometry)), [Mask::default(), Mask::default()]);
+        masks.iter_mut().for_each(|mask| mask.resize_for_indices(&geometry));
         for ((device, y), mask) in [Device::Cpu, card].into_iter().zip(&y).zip(&masks) {
             pool::stochastic_forward(device, &geometry, &x, &draws, y, mask);
         }

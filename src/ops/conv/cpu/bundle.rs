@@ -41,6 +41,10 @@ pub(super) struct Bundle {
     images: usize,
     /// Images, padded to whole vectors.
     width: usize,
+    /// The images that are multiplied at a time, and the lanes that they take.
+    panels: Vec<(Range<usize>, usize)>,
+    /// All taps of the filter.
+    pub taps: Vec<usize>,
     source_plane: usize,
     classes: Vec<Class>,
     /// For each position of the result its class, and the source position that the class counts from.
@@ -100,8 +104,17 @@ impl Bundle {
             positions.push((class, first));
         }
         let entries: usize = classes.iter().map(|class| class.weights.len()).sum();
-        let turned = Scratch::default();
-        (entries <= MOST_ENTRIES).then_some(Bundle { kernel, images, width, source_plane, classes, positions, turned })
+        (entries <= MOST_ENTRIES).then(|| Bundle {
+            kernel,
+            images,
+            width,
+            panels: panels(kernel, 0..images).collect(),
+            taps: (0..taps).collect(),
+            source_plane,
+            classes,
+            positions,
+            turned: Scratch::default(),
+        })
     }
 
     /// `result = weights · source (+ bias)`; the weights are result channel × source channel of the group × tap.
@@ -117,8 +130,7 @@ impl Bundle {
         let turned = scratch.take(sizes.source_channels * self.source_plane * self.width);
         self.turn(sizes, source, turned);
         let work = Work { bundle: self, sizes, source: turned, weights, bias, result: &Disjoint::new(result) };
-        let panels: Vec<_> = panels(self.kernel, 0..self.images).collect();
-        let runs = self.positions.len().div_ceil(POSITIONS);
+        let (panels, runs) = (&self.panels, self.positions.len().div_ceil(POSITIONS));
         (0..sizes.groups * panels.len() * runs).into_par_iter().for_each(|task| {
             let (group, rest) = (task / (panels.len() * runs), task % (panels.len() * runs));
             let (images, width) = panels[rest / runs].clone();

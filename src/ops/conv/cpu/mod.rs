@@ -94,8 +94,7 @@ pub(super) fn backward_bottom(
     let sizes = Correlation { source_channels: outputs, result_channels: channels, groups };
     turned.resize(weights.len(), 0.0);
     if let Some(bundle) = &mut bundles[Direction::Backward as usize] {
-        let taps: Vec<usize> = (0..geometry.taps()).collect();
-        turn(geometry, &taps, weights, turned);
+        turn(geometry, &bundle.taps, weights, turned);
         return bundle.correlate(sizes, top_diff, turned, bias, bottom_diff);
     }
     let mut parts = Vec::with_capacity(backward.phases.len());

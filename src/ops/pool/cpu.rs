@@ -18,6 +18,10 @@ use crate::ops::vector::widest;
 /// Input values per task, about; whole planes.
 const TASK: usize = 32 * 1024;
 
+/// In rows of up to so many values, gradients go faster one by one to where a maximum was.
+#[cfg(target_arch = "x86_64")]
+const NARROW: usize = 8;
+
 /// Planes per task.
 fn group(geometry: &Geometry) -> usize {
     (TASK / geometry.input_plane().max(1)).max(1)
@@ -128,7 +132,7 @@ pub(super) fn max_backward(geometry: &Geometry, dy: &[f32], mask: &[u8], dx: &mu
     let tasks = dx.par_chunks_mut(group * input).zip(dy.par_chunks(group * output));
     tasks.zip(mask).for_each(|((dx, dy), mask)| {
         #[cfg(target_arch = "x86_64")]
-        if rows::suit(geometry) {
+        if rows::suit(geometry) && geometry.width.input > NARROW {
             return rows::max_backward(geometry, dy, mask, dx);
         }
         max_backward_task(geometry, dy, mask, dx);

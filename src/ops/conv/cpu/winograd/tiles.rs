@@ -7,9 +7,6 @@ use std::{iter, ops::Range};
 use super::{super::super::geometry::Axis, lanes::LANES, maps::Form};
 use crate::ops::gemm::{Kernel, gather::NO_ROW};
 
-/// Tiles that a block has about: two panels of columns.
-const BLOCK_TILES: usize = 96;
-
 /// Tiles that a block has at most.
 const MOST_TILES: usize = 112;
 
@@ -106,11 +103,14 @@ impl Tiles {
         let is_whole = all * columns <= MOST_TILES;
         let rows = if is_whole { 0..all } else { results.rows.start / tile..results.rows.end.div_ceil(tile) };
         let plane = rows.len() * columns;
-        let bands = if is_whole { 1 } else { plane.div_ceil(BLOCK_TILES).min(rows.len()) };
-        let block_rows = rows.len().div_ceil(bands);
-        let cost = |block: &usize| images.div_ceil(*block) * ((block * plane).next_multiple_of(LANES) + BLOCK_COST);
-        let most = if is_whole { (MOST_TILES / plane).clamp(1, images.max(1)) } else { 1 };
-        let block_images = (1..=most).min_by_key(cost).unwrap_or(1);
+        let cost = |blocks: usize, tiles: usize| blocks * (tiles.next_multiple_of(LANES) + BLOCK_COST);
+        let most_rows = if is_whole { rows.len() } else { (MOST_TILES / columns).clamp(1, rows.len()) };
+        let least_rows = if is_whole { rows.len() } else { 1 };
+        let cost_of_rows = |block: &usize| cost(rows.len().div_ceil(*block), block * columns);
+        let block_rows = (least_rows..=most_rows).min_by_key(cost_of_rows)?;
+        let most_images = if is_whole { (MOST_TILES / plane).clamp(1, images.max(1)) } else { 1 };
+        let cost_of_images = |block: &usize| cost(images.div_ceil(*block), block * plane);
+        let block_images = (1..=most_images).min_by_key(cost_of_images)?;
         let tiles = block_images * block_rows * columns;
         let masks = |tiles: usize, has: &dyn Fn(usize) -> bool| {
             let mask = |first| (0..LANES).fold(0, |mask, lane| mask | u16::from(has(first + lane)) << lane);

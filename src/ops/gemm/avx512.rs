@@ -3,8 +3,9 @@
 use std::arch::x86_64::{
     __m512, __mmask16, _mm_loadu_ps, _mm512_add_ps, _mm512_castpd_ps, _mm512_castps_pd, _mm512_castps128_ps512,
     _mm512_fmadd_ps, _mm512_insertf32x4, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_i32gather_ps,
-    _mm512_mask_loadu_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps,
-    _mm512_storeu_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
+    _mm512_mask_loadu_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_permutex2var_ps, _mm512_set_epi32,
+    _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd,
+    _mm512_unpacklo_ps,
 };
 
 use super::{
@@ -178,6 +179,11 @@ fn lanes(start: usize, end: usize) -> __mmask16 {
     (below(end) & !below(start)) as __mmask16
 }
 
+/// The first eight lanes of a mask at the places 0, 2, 4 and so on.
+fn every_other(mask: __mmask16) -> __mmask16 {
+    (0..LANES / 2).fold(0, |spread, lane| spread | (mask >> lane & 1) << (2 * lane))
+}
+
 /// As [`super::gather::LayFunction`]: vector after vector of all rows.
 ///
 /// # Safety
@@ -185,11 +191,13 @@ fn lanes(start: usize, end: usize) -> __mmask16 {
 #[target_feature(enable = "avx512f")]
 unsafe fn lay(lay: &Lay<'_>) {
     let steps: [i32; LANES] = std::array::from_fn(|lane| (lane * lay.step) as i32);
+    let evens = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
     for first in (0..lay.len).step_by(LANES) {
         let written = lanes(0, lay.len - first);
         let end = (lay.before + lay.count).saturating_sub(first);
         let read = lanes(lay.before.saturating_sub(first), end);
         let origin = (first as isize - lay.before as isize) * lay.step as isize;
+        let (near_mask, far_mask) = (every_other(read), every_other(read >> 8));
         for (number, row) in lay.rows.iter().enumerate() {
             let source = lay.source.wrapping_add(*row as usize).wrapping_offset(origin);
             // SAFETY: lanes under the masks are values and places that the caller vouches for, no other is touched; `steps` is
@@ -199,6 +207,10 @@ unsafe fn lay(lay: &Lay<'_>) {
                     _mm512_setzero_ps()
                 } else if lay.step == 1 {
                     _mm512_maskz_loadu_ps(read, source)
+                } else if lay.step == 2 {
+                    let near = _mm512_maskz_loadu_ps(near_mask, source);
+                    let far = _mm512_maskz_loadu_ps(far_mask, source.wrapping_add(LANES));
+                    _mm512_permutex2var_ps(near, evens, far)
                 } else {
                     let places = _mm512_loadu_si512(steps.as_ptr().cast());
                     _mm512_mask_i32gather_ps::<4>(_mm512_setzero_ps(), read, places, source)

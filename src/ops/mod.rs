@@ -26,5 +26,6 @@ pub mod reduction;
 pub mod resize;
 pub mod roi;
 pub mod softmax;
+mod stream;
 pub mod update;
 pub mod vector;

@@ -20,7 +20,7 @@ pub struct Synced<T> {
 
 #[derive(Debug, Default)]
 struct Block<T> {
-    host: Vec<T>,
+    host: Aligned<T>,
     device: Option<Memory>,
     newest: Newest,
 }
@@ -39,13 +39,13 @@ enum Newest {
 impl<T: Plain> Synced<T> {
     /// So many values, all zero.
     pub fn zeros(len: usize) -> Self {
-        let block = Block { host: vec![T::default(); len], device: None, newest: Newest::Nowhere };
+        let block = Block { host: Aligned::zeros(len), device: None, newest: Newest::Nowhere };
         Synced { block: AtomicRefCell::new(block) }
     }
 
     /// The number of values.
     pub fn len(&self) -> usize {
-        self.block.borrow().host.len()
+        self.block.borrow().host.len
     }
 
     /// Whether there are none.
@@ -59,7 +59,7 @@ impl<T: Plain> Synced<T> {
     /// When they are borrowed for writing at this moment.
     pub fn host(&self) -> AtomicRef<'_, [T]> {
         self.bring_to_host();
-        AtomicRef::map(self.block.borrow(), |block| block.host.as_slice())
+        AtomicRef::map(self.block.borrow(), |block| block.host.values())
     }
 
     /// The values on the host, to be written.
@@ -70,7 +70,7 @@ impl<T: Plain> Synced<T> {
         let mut block = self.block.borrow_mut();
         block.bring_to_host();
         block.newest = Newest::Host;
-        AtomicRefMut::map(block, |block| block.host.as_mut_slice())
+        AtomicRefMut::map(block, |block| block.host.values_mut())
     }
 
     /// The values on the host, all of which are to be written: those on a card are not fetched.
@@ -80,7 +80,7 @@ impl<T: Plain> Synced<T> {
     pub fn host_anew(&self) -> AtomicRefMut<'_, [T]> {
         let mut block = self.block.borrow_mut();
         block.newest = Newest::Host;
-        AtomicRefMut::map(block, |block| block.host.as_mut_slice())
+        AtomicRefMut::map(block, |block| block.host.values_mut())
     }
 
     /// Where the values lie on a card, to be read there by what is launched next.
@@ -102,18 +102,18 @@ impl<T: Plain> Synced<T> {
     /// Changes the number of values; memory grows (with zeros) when it must and never shrinks.
     pub fn grow(&self, len: usize) {
         let mut block = self.block.borrow_mut();
-        if len <= block.host.len() {
+        if len <= block.host.len {
             return;
         }
-        if block.newest == Newest::Nowhere {
-            // All zero still: fresh memory, whose pages the system gives out when they are first written.
-            block.host = vec![T::default(); len];
-        } else {
-            block.bring_to_host();
-            block.host.resize(len, T::default());
+        // Memory that is all zero still is not copied: the system gives its pages out when they are first written.
+        let is_written = block.newest != Newest::Nowhere;
+        block.bring_to_host();
+        let old = std::mem::replace(&mut block.host, Aligned::zeros(len));
+        if is_written {
+            block.host.values_mut()[..old.len].copy_from_slice(old.values());
         }
         block.device = None;
-        if block.newest != Newest::Nowhere {
+        if is_written {
             block.newest = Newest::Host;
         }
     }
@@ -136,7 +136,7 @@ impl<T: Plain> Synced<T> {
 impl<T: Plain> Block<T> {
     fn bring_to_host(&mut self) {
         if let (Newest::Device, Some(device)) = (self.newest, &self.device) {
-            device.card().receive(device.pointer(), &mut self.host);
+            device.card().receive(device.pointer(), self.host.values_mut());
             self.newest = Newest::Both;
         }
     }
@@ -146,11 +146,11 @@ impl<T: Plain> Block<T> {
             self.bring_to_host();
             (self.device, self.newest) = (None, Newest::Host);
         }
-        let bytes = size_of_val(self.host.as_slice());
+        let bytes = size_of_val(self.host.values());
         let device = self.device.get_or_insert_with(|| Memory::new(card, bytes));
         match self.newest {
             Newest::Nowhere => card.clear(device.pointer(), bytes),
-            Newest::Host => card.send(&self.host, device.pointer()),
+            Newest::Host => card.send(self.host.values(), device.pointer()),
             Newest::Device | Newest::Both => return,
         }
         self.newest = Newest::Both;
@@ -158,8 +158,41 @@ impl<T: Plain> Block<T> {
 }
 
 impl<T: Plain> From<Vec<T>> for Synced<T> {
-    fn from(host: Vec<T>) -> Self {
+    fn from(values: Vec<T>) -> Self {
+        let host = Aligned { start: 0, len: values.len(), memory: values };
         Synced { block: AtomicRefCell::new(Block { host, device: None, newest: Newest::Host }) }
+    }
+}
+
+/// Values that begin on a cache line, when they were made as zeros: so do the runs that tasks write, where these are whole lines.
+#[derive(Debug, Default)]
+struct Aligned<T> {
+    memory: Vec<T>,
+    start: usize,
+    len: usize,
+}
+
+impl<T: Plain> Aligned<T> {
+    /// Bytes of a cache line.
+    const LINE: usize = 64;
+
+    fn zeros(len: usize) -> Self {
+        if len == 0 {
+            return Aligned::default();
+        }
+        let spare = Self::LINE / size_of::<T>() - 1;
+        let memory = vec![T::default(); len + spare];
+        // Where there is no telling, the first will do.
+        let start = Some(memory.as_ptr().align_offset(Self::LINE)).filter(|start| *start <= spare).unwrap_or(0);
+        Aligned { memory, start, len }
+    }
+
+    fn values(&self) -> &[T] {
+        &self.memory[self.start..self.start + self.len]
+    }
+
+    fn values_mut(&mut self) -> &mut [T] {
+        &mut self.memory[self.start..self.start + self.len]
     }
 }
 
@@ -174,5 +207,15 @@ mod tests {
         values.grow(3);
         values.host_mut()[3] = 7;
         assert_eq!(&*values.host(), &[1, 2, 0, 7]);
+    }
+
+    #[test]
+    fn zeros_begin_on_a_line() {
+        for len in [1, 5, 1000, 300_000] {
+            let values = Synced::<f32>::zeros(len);
+            assert!(values.host().as_ptr().addr().is_multiple_of(64), "{len} values");
+            values.grow(2 * len);
+            assert!(values.host().as_ptr().addr().is_multiple_of(64), "{len} values, grown");
+        }
     }
 }

@@ -11,9 +11,16 @@ use crate::{
             cpu::{total, total_of},
         },
         disjoint::Disjoint,
+        stream::{Stream, prefetch},
     },
     tensor::Buffer,
 };
+
+/// Normalised values that are held before they are kept: no more than a processor has stores past its caches under way.
+const BLOCK: usize = 128;
+
+/// Images ahead of the one that is summed up, whose values are asked for: runs of one channel lie too far apart for a processor to guess.
+const AHEAD: usize = 2;
 
 pub(super) fn move_averages(spans: Spans, statistics: &Statistics, averages: Averages<'_>) {
     let count = spans.outer * spans.inner;
@@ -114,32 +121,39 @@ pub(super) fn forward(
             if source == Source::Batch {
                 statistics(spans, begin, x, mean, variance);
             }
+            let stream = Stream::new(spans.count(), spans.inner);
+            let mut block = [0.0; BLOCK];
             for outer in 0..spans.outer {
                 for (place, (&mean, &variance)) in mean.iter().zip(&*variance).enumerate() {
                     let deviation = (variance + epsilon).sqrt();
                     let normalize = |x: f32| (x - mean) / deviation;
                     let channel = begin + place;
-                    let affine =
-                        factors.map(|factors| (factors[channel], shifts.map_or(0.0, |shifts| shifts[channel])));
-                    let ending = Ending { affine, is_relu: epilogue.is_relu };
+                    let ending = Ending { affine: affine(factors, shifts, channel), is_relu: epilogue.is_relu };
                     let run = spans.run(outer, channel);
-                    match &kept {
-                        Some(kept) => {
-                            // SAFETY: as above.
-                            let kept = unsafe { kept.range(run.clone()) };
-                            map(Some(x(run.clone())), kept, normalize);
-                            ending.apply(Some(kept), y(run));
-                        }
-                        None => {
-                            let y = y(run.clone());
-                            map(apart.map(|x| &x[run]), y, normalize);
-                            ending.apply(None, y);
-                        }
+                    let Some(kept) = &kept else {
+                        let y = y(run.clone());
+                        map(apart.map(|x| &x[run]), y, normalize);
+                        ending.apply(None, y);
+                        continue;
+                    };
+                    for start in run.clone().step_by(BLOCK) {
+                        let part = start..run.end.min(start + BLOCK);
+                        let block = &mut block[..part.len()];
+                        map(Some(x(part.clone())), block, normalize);
+                        ending.apply(Some(block), y(part.clone()));
+                        // SAFETY: as above.
+                        stream.copy(block, unsafe { kept.range(part) });
                     }
                 }
             }
         },
     );
+}
+
+/// γ and β of a channel.
+#[inline(always)]
+fn affine(factors: Option<&[f32]>, shifts: Option<&[f32]>, channel: usize) -> Option<(f32, f32)> {
+    factors.map(|factors| (factors[channel], shifts.map_or(0.0, |shifts| shifts[channel])))
 }
 
 /// Mean and variance of some channels over the batch.
@@ -156,7 +170,12 @@ fn statistics<'a>(
         begin,
         mean.len(),
         #[inline(always)]
-        |_, run| [total(x(run), |x| x)],
+        |_, run| {
+            if let Some(ahead) = spans.ahead(&run, AHEAD) {
+                prefetch(x(ahead));
+            }
+            [total(x(run), |x| x)]
+        },
     );
     mean.iter_mut().zip(sums).for_each(|(mean, [sum])| *mean = (sum / count) as f32);
     let squares = spans.totals(
@@ -179,6 +198,25 @@ pub(super) struct Operands<'a> {
     pub normalized: Option<&'a [f32]>,
     pub deviation: &'a [f32],
     pub factors: Option<&'a [f32]>,
+    pub shifts: Option<&'a [f32]>,
+}
+
+/// What a channel's gradient passes on its way back to the normalised values.
+#[derive(Clone, Copy)]
+enum Gate {
+    Open,
+    /// A ReLU, whose input is x̂·factor + shift as in the forward pass: x̂ is read anyway, y need not be.
+    Relu {
+        factor: f32,
+        shift: f32,
+    },
+}
+
+impl Operands<'_> {
+    fn gate(&self, channel: usize) -> Gate {
+        let (factor, shift) = affine(self.factors, self.shifts, channel).unwrap_or((1.0, 0.0));
+        if self.y.is_some() { Gate::Relu { factor, shift } } else { Gate::Open }
+    }
 }
 
 pub(super) fn backward(normalization: Normalization<'_>, of: &Operands<'_>, sums: &Sums, dx: Option<&Buffer>) {
@@ -197,25 +235,21 @@ pub(super) fn backward(normalization: Normalization<'_>, of: &Operands<'_>, sums
         |begin, plain, products| {
             // SAFETY: a channel belongs to one task, which holds one reference to a run of it at a time.
             let dx = |run: Range<usize>| dx.as_ref().map(|dx| unsafe { dx.range(run) });
+            let dy = |run: Range<usize>| match apart {
+                Some(dy) => &dy[run],
+                None => dx(run).map_or(&[][..], |dx| &*dx),
+            };
             if let Some(normalized) = of.normalized {
                 let totals = spans.totals(
                     begin,
                     plain.len(),
                     #[inline(always)]
-                    |_, run| {
-                        let dy = match apart {
-                            Some(dy) => &dy[run.clone()],
-                            None => dx(run.clone()).map_or(&[][..], |dx| &*dx),
-                        };
-                        let x = &normalized[run.clone()];
-                        match of.y {
-                            Some(y) => {
-                                let y = &y[run];
-                                let sum = total_of([dy, y], |[dy, y]| through_relu(dy, y));
-                                [sum, total_of([dy, x, y], |[dy, x, y]| through_relu(dy, y) * x)]
-                            }
-                            None => [total(dy, |dy| dy), total_of([dy, x], |[dy, x]| dy * x)],
+                    |place, run| {
+                        if let Some(ahead) = spans.ahead(&run, AHEAD) {
+                            prefetch(&normalized[ahead.clone()]);
+                            prefetch(dy(ahead));
                         }
+                        gradient_sums(of.gate(begin + place), dy(run.clone()), &normalized[run])
                     },
                 );
                 for ((plain, product), total) in plain.iter_mut().zip(&mut *products).zip(totals) {
@@ -227,15 +261,14 @@ pub(super) fn backward(normalization: Normalization<'_>, of: &Operands<'_>, sums
                     let channel = begin + place;
                     let run = spans.run(outer, channel);
                     let Some(dx) = dx(run.clone()) else { return };
-                    let factor = of.factors.map_or(1.0, |factors| factors[channel]);
-                    let y = of.y.map(|y| &y[run.clone()]);
-                    through_epilogue(apart.map(|dy| &dy[run.clone()]), y, factor, dx);
-                    let deviation = of.deviation[channel];
+                    let dy = apart.map(|dy| &dy[run.clone()]);
+                    let (factor, deviation) =
+                        (of.factors.map_or(1.0, |factors| factors[channel]), of.deviation[channel]);
                     match of.normalized.filter(|_| source == Source::Batch) {
-                        None => dx.iter_mut().for_each(|dx| *dx /= deviation),
+                        None => through_given(dy, of.y.map(|y| &y[run]), [factor, deviation], dx),
                         Some(x) => {
-                            let (mean, slope) = (factor * sum / count, factor * product / count);
-                            dx.iter_mut().zip(&x[run]).for_each(|(dx, x)| *dx = (*dx - mean - slope * x) / deviation);
+                            let means = [factor * sum / count, factor * product / count];
+                            through_batch(of.gate(channel), dy, &x[run], [factor, deviation], means, dx);
                         }
                     }
                 }
@@ -244,15 +277,79 @@ pub(super) fn backward(normalization: Normalization<'_>, of: &Operands<'_>, sums
     );
 }
 
-/// dx = factor · dy, where there is a `y` only behind values above 0; dy is dx itself when not given.
+/// Σ g and Σ g·x̂ of a run, g the gradient behind the gate.
 #[inline(always)]
-fn through_epilogue(dy: Option<&[f32]>, y: Option<&[f32]>, factor: f32, dx: &mut [f32]) {
-    match (dy, y) {
-        (None, None) => dx.iter_mut().for_each(|dx| *dx *= factor),
-        (None, Some(y)) => dx.iter_mut().zip(y).for_each(|(dx, &y)| *dx = through_relu(*dx, y) * factor),
-        (Some(dy), None) => dx.iter_mut().zip(dy).for_each(|(dx, dy)| *dx = dy * factor),
-        (Some(dy), Some(y)) => {
-            dx.iter_mut().zip(dy.iter().zip(y)).for_each(|(dx, (&dy, &y))| *dx = through_relu(dy, y) * factor);
+fn gradient_sums(gate: Gate, dy: &[f32], x: &[f32]) -> [f32; 2] {
+    match gate {
+        Gate::Open => [total(dy, |dy| dy), total_of([dy, x], |[dy, x]| dy * x)],
+        Gate::Relu { factor, shift } => {
+            let sum = total_of([dy, x], |[dy, x]| through_relu(dy, x * factor + shift));
+            [sum, total_of([dy, x], |[dy, x]| through_relu(dy, x * factor + shift) * x)]
         }
+    }
+}
+
+/// dx = (scale·g − mean − slope·x̂) / deviation, g the gradient behind the gate; dy is dx itself when not given.
+#[inline(always)]
+fn through_batch(
+    gate: Gate,
+    dy: Option<&[f32]>,
+    x: &[f32],
+    [scale, deviation]: [f32; 2],
+    [mean, slope]: [f32; 2],
+    dx: &mut [f32],
+) {
+    match gate {
+        Gate::Open => map2(
+            dy,
+            x,
+            dx,
+            #[inline(always)]
+            |dy, x| (dy * scale - mean - slope * x) / deviation,
+        ),
+        Gate::Relu { factor, shift } => map2(
+            dy,
+            x,
+            dx,
+            #[inline(always)]
+            |dy, x| (through_relu(dy, x * factor + shift) * scale - mean - slope * x) / deviation,
+        ),
+    }
+}
+
+/// y = f(a, x), or f(y, x) without a.
+#[inline(always)]
+fn map2(a: Option<&[f32]>, x: &[f32], y: &mut [f32], f: impl Fn(f32, f32) -> f32) {
+    match a {
+        Some(a) => {
+            for ((y, &a), &x) in y.iter_mut().zip(a).zip(x) {
+                *y = f(a, x);
+            }
+        }
+        None => {
+            for (y, &x) in y.iter_mut().zip(x) {
+                *y = f(*y, x);
+            }
+        }
+    }
+}
+
+/// dx = factor · dy / deviation, where there is a `y` only behind values above 0; dy is dx itself when not given.
+#[inline(always)]
+fn through_given(dy: Option<&[f32]>, y: Option<&[f32]>, [factor, deviation]: [f32; 2], dx: &mut [f32]) {
+    match y {
+        None => map(
+            dy,
+            dx,
+            #[inline(always)]
+            |dy| dy * factor / deviation,
+        ),
+        Some(y) => map2(
+            dy,
+            y,
+            dx,
+            #[inline(always)]
+            |dy, y| through_relu(dy, y) * factor / deviation,
+        ),
     }
 }

@@ -144,13 +144,15 @@ pub fn backward(
         Device::Cpu => {
             let epilogue = normalization.epilogue;
             let y = epilogue.is_relu.then(|| of.y.host());
-            let (normalized, factors) = (of.normalized.map(Buffer::host), epilogue.factors.map(Buffer::host));
+            let normalized = of.normalized.map(Buffer::host);
+            let (factors, shifts) = (epilogue.factors.map(Buffer::host), epilogue.shifts.map(Buffer::host));
             let of = cpu::Operands {
                 dy: of.dy,
                 y: y.as_deref(),
                 normalized: normalized.as_deref(),
                 deviation: &of.statistics.deviation.host(),
                 factors: factors.as_deref(),
+                shifts: shifts.as_deref(),
             };
             cpu::backward(normalization, &of, sums, dx);
             for (sums, diff) in [&sums.products, &sums.plain].into_iter().zip(diffs) {

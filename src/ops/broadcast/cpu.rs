@@ -42,6 +42,13 @@ impl Spans {
         start..start + self.inner
     }
 
+    /// The run at the same place so many images ahead, if there is one.
+    #[inline(always)]
+    pub(crate) fn ahead(&self, run: &Range<usize>, images: usize) -> Option<Range<usize>> {
+        let start = run.start + images * self.dim * self.inner;
+        (start < self.count()).then(|| start..start + self.inner)
+    }
+
     /// Calls `work` for groups of vector values in parallel, each with its first value's place and its part of both results.
     pub(crate) fn for_groups(
         &self,

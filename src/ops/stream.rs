@@ -1,36 +1,32 @@
-//! Traffic between the processor and memory: results that no one reads soon go past the caches, operands are asked for ahead.
+//! Traffic between the processor and memory: large results go past the caches, operands are asked for ahead.
 //!
-//! A plain store reads the line that it writes, and puts it in the place of others in the cache. Where results are larger than
-//! caches and come back much later, [`Stream`] saves both.
+//! A plain store reads the line that it writes, and puts it in the place of others in the cache. [`Stream`] saves both, for results
+//! that would have left the caches before they are read.
 
 /// Bytes of a line.
 #[cfg(target_arch = "x86_64")]
 const LINE: usize = 64;
 
-/// The least values of a result that goes past the caches.
-const LARGE: usize = 1 << 17;
-
-/// Writes one task's parts of a result that is read much later.
+/// Writes one task's parts of a result.
 #[derive(Debug)]
 pub(crate) struct Stream {
     is_past_caches: bool,
 }
 
 impl Stream {
-    /// For a result of so many values, of which each task writes runs of `run` values.
-    pub fn new(values: usize, run: usize) -> Self {
-        // Lines that are written in parts cost more than they save.
-        Stream { is_past_caches: cfg!(target_arch = "x86_64") && values >= LARGE && run.is_multiple_of(16) }
+    /// For a result that is larger than caches, or not.
+    pub fn new(is_large: bool) -> Self {
+        Stream { is_past_caches: cfg!(target_arch = "x86_64") && is_large }
     }
 
-    /// y = x.
+    /// y = x; past the caches where y is whole lines, as lines that are written in parts cost more than they save.
     ///
     /// # Panics
     /// When they are not of one length.
     #[inline]
     pub fn copy(&self, x: &[f32], y: &mut [f32]) {
         #[cfg(target_arch = "x86_64")]
-        if self.is_past_caches {
+        if self.is_past_caches && y.as_ptr().addr().is_multiple_of(LINE) && y.len().is_multiple_of(LINE / 4) {
             return past_caches(x, y);
         }
         y.copy_from_slice(x);
@@ -49,7 +45,7 @@ impl Drop for Stream {
     }
 }
 
-/// y = x, whole lines of y past the caches.
+/// y = x, which are whole lines, past the caches.
 #[cfg(target_arch = "x86_64")]
 fn past_caches(x: &[f32], y: &mut [f32]) {
     use std::arch::x86_64::{_mm_loadu_ps, _mm_stream_ps, _mm512_loadu_ps, _mm512_stream_ps};
@@ -58,17 +54,13 @@ fn past_caches(x: &[f32], y: &mut [f32]) {
     #[target_feature(enable = "avx512f")]
     fn wide(x: &[[f32; 16]], y: &mut [[f32; 16]]) {
         for (x, y) in x.iter().zip(y) {
-            // SAFETY: both are 16 values, and those of y a line: `past_caches` cut them so.
+            // SAFETY: both are 16 values, and those of y a line, as `copy` asked.
             unsafe { _mm512_stream_ps(y.as_mut_ptr(), _mm512_loadu_ps(x.as_ptr())) }
         }
     }
 
     assert_eq!(x.len(), y.len(), "a copy of another length");
-    let head = y.as_ptr().align_offset(LINE).min(y.len());
-    let ((x_head, x), (y_head, y)) = (x.split_at(head), y.split_at_mut(head));
-    let ((x, x_tail), (y, y_tail)) = (x.as_chunks::<16>(), y.as_chunks_mut::<16>());
-    y_head.copy_from_slice(x_head);
-    y_tail.copy_from_slice(x_tail);
+    let (x, y) = (x.as_chunks().0, y.as_chunks_mut().0);
     if is_x86_feature_detected!("avx512f") {
         // SAFETY: just asked for.
         return unsafe { wide(x, y) };
@@ -97,13 +89,16 @@ pub(crate) fn prefetch(values: &[f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tensor::Buffer;
 
     #[test]
     fn copies_are_whole_wherever_they_begin() {
         let x: Vec<f32> = (0..200).map(|value| value as f32).collect();
-        for stream in [Stream::new(LARGE, 64), Stream::new(LARGE, 7), Stream::new(1, 64)] {
-            for (start, len) in [(0, 0), (0, 200), (3, 5), (1, 64), (7, 150), (16, 33)] {
-                let mut y = vec![-1.0; 200];
+        for stream in [true, false].map(Stream::new) {
+            for (start, len) in [(0, 0), (0, 64), (0, 200), (3, 5), (1, 64), (7, 150), (16, 32), (16, 33)] {
+                let y = Buffer::zeros(200);
+                let mut y = y.host_mut();
+                y.fill(-1.0);
                 stream.copy(&x[200 - len..], &mut y[start..start + len]);
                 assert_eq!(y[start..start + len], x[200 - len..], "{stream:?}, {len} values at {start}");
                 assert!(y[..start].iter().chain(&y[start + len..]).all(|&y| y == -1.0), "{stream:?}: wrote beside");

@@ -19,6 +19,9 @@ use crate::{
 /// Normalised values that are held before they are kept: no more than a processor has stores past its caches under way.
 const BLOCK: usize = 128;
 
+/// The least values of x̂ that are kept past the caches: backward, which reads it, comes after many other layers.
+const LARGE: usize = 1 << 17;
+
 /// Images ahead of the one that is summed up, whose values are asked for: runs of one channel lie too far apart for a processor to guess.
 const AHEAD: usize = 2;
 
@@ -121,7 +124,7 @@ pub(super) fn forward(
             if source == Source::Batch {
                 statistics(spans, begin, x, mean, variance);
             }
-            let stream = Stream::new(spans.count(), spans.inner);
+            let stream = Stream::new(spans.count() >= LARGE);
             let mut block = [0.0; BLOCK];
             for outer in 0..spans.outer {
                 for (place, (&mean, &variance)) in mean.iter().zip(&*variance).enumerate() {

@@ -6,20 +6,53 @@ use crate::{
     ops::{
         activation::cpu::through_relu,
         elementwise::cpu::{CHUNK, for_chunks, map, map2, operand},
+        stream::Stream,
         vector::widest,
     },
     tensor::Buffer,
 };
 
+/// The least values of a result that goes past the caches: the next layer reads it, but begins with what was written first.
+const LARGE: usize = 1 << 20;
+
+/// Results that are held before they are written.
+const BLOCK: usize = 128;
+
 pub(super) fn weighted_sum(factors: [f32; 2], a: &Buffer, b: &Buffer, is_relu: bool, y: &Buffer) {
     let [first, second] = factors;
     let relu = |y: f32| if y < 0.0 { 0.0 } else { y };
     match (factors == [1.0, 1.0], is_relu) {
-        (true, true) => map2(a, b, y, move |a, b| relu(a + b)),
-        (true, false) => map2(a, b, y, |a, b| a + b),
-        (false, true) => map2(a, b, y, move |a, b| relu(first * a + second * b)),
-        (false, false) => map2(a, b, y, move |a, b| first * a + second * b),
+        (true, true) => both(a, b, y, move |a, b| relu(a + b)),
+        (true, false) => both(a, b, y, |a, b| a + b),
+        (false, true) => both(a, b, y, move |a, b| relu(first * a + second * b)),
+        (false, false) => both(a, b, y, move |a, b| first * a + second * b),
     }
+}
+
+/// y = f(a, b). Three streams through memory are all that it does, so a large y is not read before it is written.
+#[inline(always)]
+fn both(a: &Buffer, b: &Buffer, y: &Buffer, f: impl Fn(f32, f32) -> f32 + Sync + Copy) {
+    if a.is_same(y) || b.is_same(y) {
+        return map2(a, b, y, f);
+    }
+    let (a, b, mut y) = (a.host(), b.host(), y.host_mut());
+    let (a, b, count) = (&*a, &*b, y.len());
+    for_chunks(&mut y, |start, y| {
+        let stream = Stream::new(count >= LARGE);
+        let range = start..start + y.len();
+        let (a, b) = (&a[range.clone()], &b[range]);
+        widest(
+            #[inline(always)]
+            || {
+                let mut block = [0.0; BLOCK];
+                for ((y, a), b) in y.chunks_mut(BLOCK).zip(a.chunks(BLOCK)).zip(b.chunks(BLOCK)) {
+                    let block = &mut block[..y.len()];
+                    block.iter_mut().zip(a).zip(b).for_each(|((y, &a), &b)| *y = f(a, b));
+                    stream.copy(block, y);
+                }
+            },
+        );
+    });
 }
 
 pub(super) fn weighted_sum_backward(

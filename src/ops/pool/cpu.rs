@@ -1,6 +1,6 @@
 //! Pooling on the host, parallel over planes.
 //!
-//! Row by row where vectors for that are there (`rows.rs`). Otherwise a plane is taken apart ([`Layout`]), then position by
+//! Row by row where vectors for that are there (`rows/`). Otherwise a plane is taken apart ([`Layout`]), then position by
 //! position all of its windows are worked on at once, in loops that the compiler makes vector code of. Positions are visited in
 //! Caffe's scan order, so that sums and ties come out as Caffe's.
 

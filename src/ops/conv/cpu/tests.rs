@@ -249,6 +249,16 @@ fn small_filters_of_many_channels_in_sizes_of_real_nets() {
     }
 }
 
+/// Without padding one band can hold all rows of tiles with results, and still have rows of the source below it.
+#[test]
+fn results_of_one_band_need_the_source_below_it() {
+    for (input, kernel) in [(41, 3), (22, 5)] {
+        let geometry = square(2, 32, 32, Axis { input, kernel, stride: 1, pad: 0, dilation: 1 });
+        assert!(Winograd::new(Kernel::get(), &geometry).is_some() || Kernel::get().name == "portable");
+        check(&geometry);
+    }
+}
+
 #[test]
 fn any_number_of_threads_gives_the_same_bits_with_small_filters_of_many_channels() {
     let geometry = square(40, 20, 70, Axis { input: 16, kernel: 3, stride: 1, pad: 1, dilation: 1 });

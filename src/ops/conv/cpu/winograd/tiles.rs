@@ -25,6 +25,8 @@ pub(super) struct Tiles {
     /// Rows of tiles that hold results, in the grid.
     rows: Range<usize>,
     pub columns: usize,
+    /// Whether a block has whole planes.
+    is_whole: bool,
     /// Images, and rows of tiles, of a block.
     block_images: usize,
     block_rows: usize,
@@ -139,6 +141,7 @@ impl Tiles {
             images,
             rows,
             columns,
+            is_whole,
             block_images,
             block_rows,
             before,
@@ -191,9 +194,9 @@ impl Tiles {
     /// For each place in a tile where the rows of a block's planes lie on one side, from the one above the first tile.
     pub fn rows<'s>(&self, side: &'s Side, block: &Block) -> impl Iterator<Item = &'s [u32]> + use<'s> {
         let band = &side.bands[(block.rows.start - self.rows.start) / self.block_rows];
-        // The last block of whole planes may have fewer of them.
-        let count = if self.bands() == 1 { 1 + block.tiles / self.columns } else { band[0].len() };
-        band.iter().map(move |rows| &rows[..count.min(rows.len())])
+        // The last block of whole planes may have fewer of them; below whole planes there is nothing.
+        let count = 1 + block.tiles / self.columns + usize::from(!self.is_whole);
+        band.iter().map(move |rows| &rows[..count])
     }
 }
 

@@ -9,6 +9,9 @@ use crate::{
     report::glog,
 };
 
+/// The stack of each thread, in bytes.
+const STACK: usize = 8 << 20;
+
 /// Flags that every command takes.
 #[derive(Args, Debug)]
 pub struct Shared {
@@ -81,12 +84,15 @@ impl Shared {
     /// # Errors
     /// When the number is 0 or the system has no more threads.
     pub fn set_threads(&self) -> Result<()> {
-        let Some(threads) = self.threads else { return Ok(()) };
-        if threads == 0 {
+        if self.threads == Some(0) {
             return Err(Error::config("--threads", "must be at least 1"));
         }
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
-        pool.map_err(|error| Error::config("--threads", error.to_string()))
+        // None: as many as there are cores. The commands run on one of them and have the stack that a main thread has.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads.unwrap_or(0)).stack_size(STACK);
+        match pool.build_global() {
+            Err(error) if self.threads.is_some() => Err(Error::config("--threads", error.to_string())),
+            _ => Ok(()),
+        }
     }
 }
 

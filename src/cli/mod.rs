@@ -140,7 +140,12 @@ fn run(line: &CommandLine, ignored: &[String]) -> Result<()> {
     for flag in ignored {
         log::warn!("--{flag} has no effect on this command");
     }
-    match &line.command {
+    // On a thread of the pool: an op that begins there works on at once, where another thread would wake one of the pool and wait.
+    rayon::scope(|_| run_command(&line.command))
+}
+
+fn run_command(command: &Command) -> Result<()> {
+    match command {
         Command::Train(args) => train::run(args),
         Command::Test(args) => test::run(args),
         Command::Time(args) => time::run(args),

@@ -210,3 +210,9 @@ pub(super) fn extent(axis: Axis, output: usize) -> isize {
     let start = output * axis.stride;
     (start + axis.kernel).min(axis.input + 2 * axis.pad) as isize - start as isize
 }
+
+/// The sizes of the windows along a row.
+pub(super) fn list_widths(geometry: &Geometry, widths: &mut [f32]) {
+    let width = geometry.width;
+    widths.iter_mut().enumerate().for_each(|(pw, wide)| *wide = extent(width, pw) as f32);
+}

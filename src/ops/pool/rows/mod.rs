@@ -8,7 +8,7 @@ mod forward;
 
 use std::arch::x86_64::__mmask16;
 
-use super::{Geometry, Mask, cpu::list_widths};
+use super::{Geometry, Mask, layout::list_widths};
 use crate::ops::{gemm::scratch::with_scratch, vector::has_avx512};
 use backward::{Picked, Shares, collect, share_out};
 use forward::{largest, mean};

@@ -2,7 +2,12 @@
 
 use rayon::prelude::*;
 
-use super::{super::Normalization, InversePower, LANES, PowerLoop, plane_of, with_scratch};
+use super::{
+    super::Normalization,
+    LANES,
+    passes::{Forward, Gradient, InversePower, Scales},
+    plane_of, with_scratch,
+};
 use crate::{
     ops::{disjoint::Disjoint, elementwise::cpu::operand, vector::widest},
     tensor::Blob,
@@ -22,10 +27,9 @@ struct Neighbours<'a> {
     first: usize,
 }
 
-impl Neighbours<'_> {
-    /// s of as many places as a vector holds, from this one on.
+impl Scales for Neighbours<'_> {
     #[inline(always)]
-    fn scales(&self, place: usize) -> [f32; LANES] {
+    fn block(&self, place: usize) -> [f32; LANES] {
         let mut sums = [0.0; LANES];
         // Not by chunks of planes: their number would be a division for each vector.
         let mut rest = &self.planes[self.first + place..];
@@ -41,74 +45,9 @@ impl Neighbours<'_> {
         )
     }
 
-    /// s of this place.
-    fn scale(&self, place: usize) -> f32 {
+    fn one(&self, place: usize) -> f32 {
         let column = self.planes[self.first + place..].iter().step_by(self.area);
         self.k + self.weight * column.fold(0.0, |sum, x| sum + x * x)
-    }
-}
-
-/// y = x · s^(-β).
-struct Forward<'a> {
-    neighbours: Neighbours<'a>,
-    x: &'a [f32],
-    y: &'a mut [f32],
-}
-
-impl PowerLoop for Forward<'_> {
-    #[inline(always)]
-    fn run(&mut self, power: impl Fn(f32) -> f32) {
-        let (blocks, rest) = self.y.as_chunks_mut::<LANES>();
-        let (x_blocks, x_rest) = self.x.as_chunks::<LANES>();
-        let start = blocks.len() * LANES;
-        for (block, (y, x)) in blocks.iter_mut().zip(x_blocks).enumerate() {
-            let s = self.neighbours.scales(block * LANES);
-            // In a vector of its own: written to y one by one, the powers would be computed one by one.
-            let mut products = *x;
-            for lane in 0..LANES {
-                products[lane] *= power(s[lane]);
-            }
-            *y = products;
-        }
-        for (place, (y, x)) in rest.iter_mut().zip(x_rest).enumerate() {
-            *y = x * power(self.neighbours.scale(start + place));
-        }
-    }
-}
-
-/// dx = dy · s^(-β), v = factor · dy · x · s^(-β) / s.
-struct Gradient<'a> {
-    neighbours: Neighbours<'a>,
-    x: &'a [f32],
-    /// None where they are in `x_diff`.
-    y_diff: Option<&'a [f32]>,
-    factor: f32,
-    x_diff: &'a mut [f32],
-    through_s: &'a mut [f32],
-}
-
-impl PowerLoop for Gradient<'_> {
-    #[inline(always)]
-    fn run(&mut self, power: impl Fn(f32) -> f32) {
-        let (blocks, rest) = self.x_diff.as_chunks_mut::<LANES>();
-        let (through_blocks, through_rest) = self.through_s.as_chunks_mut::<LANES>();
-        let (x_blocks, x_rest) = self.x.as_chunks::<LANES>();
-        let start = blocks.len() * LANES;
-        for (block, ((x_diff, through_s), x)) in blocks.iter_mut().zip(through_blocks).zip(x_blocks).enumerate() {
-            let s = self.neighbours.scales(block * LANES);
-            let y_diff = self.y_diff.and_then(|y_diff| y_diff[block * LANES..].first_chunk());
-            let (mut dx, mut v) = (*y_diff.unwrap_or(x_diff), [0.0; LANES]);
-            for lane in 0..LANES {
-                dx[lane] *= power(s[lane]);
-                v[lane] = self.factor * dx[lane] * x[lane] / s[lane];
-            }
-            (*x_diff, *through_s) = (dx, v);
-        }
-        for (place, ((dx, v), x)) in rest.iter_mut().zip(through_rest).zip(x_rest).enumerate() {
-            let s = self.neighbours.scale(start + place);
-            *dx = self.y_diff.map_or(*dx, |y_diff| y_diff[start + place]) * power(s);
-            *v = self.factor * *dx * x / s;
-        }
     }
 }
 
@@ -126,8 +65,8 @@ pub(in crate::ops::lrn) fn across_channels_forward(options: Normalization, x: &B
     y.par_chunks_mut(area).enumerate().for_each(|(plane, y)| {
         let (image, around) = (plane / channels * channels, neighbours(plane % channels, channels, options.size));
         let around = &x[(image + around.start) * area..(image + around.end) * area];
-        let neighbours = Neighbours { k: options.k, weight, planes: around, area, first: 0 };
-        power.with(Forward { neighbours, x: &x[plane * area..][..area], y });
+        let scales = Neighbours { k: options.k, weight, planes: around, area, first: 0 };
+        power.with(Forward { scales, x: &x[plane * area..][..area], y });
     });
 }
 
@@ -160,9 +99,9 @@ pub(in crate::ops::lrn) fn across_channels_backward(options: Normalization, x: &
             for (channel, through_s) in through_s.chunks_exact_mut(places).enumerate() {
                 let around = neighbours(channel, channels, options.size);
                 let planes = &image[around.start * area..around.end * area];
-                let neighbours = Neighbours { k: options.k, weight, planes, area, first };
+                let scales = Neighbours { k: options.k, weight, planes, area, first };
                 let (x, y_diff) = (&x[row(channel)], y_diff.map(|y_diff| &y_diff[row(channel)]));
-                power.with(Gradient { neighbours, x, y_diff, factor, x_diff: x_diff(channel), through_s });
+                power.with(Gradient { scales, x, y_diff, factor, x_diff: x_diff(channel), through_s });
             }
             for channel in 0..channels {
                 let around = neighbours(channel, channels, options.size);

@@ -3,14 +3,7 @@
 use clap::{ArgAction, Args, ValueEnum};
 use log::LevelFilter;
 
-use crate::{
-    error::{Error, Result},
-    proto::Phase,
-    report::glog,
-};
-
-/// The stack of each thread, in bytes.
-const STACK: usize = 8 << 20;
+use crate::{error::Result, ops::threads, proto::Phase, report::glog};
 
 /// Flags that every command takes.
 #[derive(Args, Debug)]
@@ -82,17 +75,9 @@ impl Shared {
     /// Starts the threads.
     ///
     /// # Errors
-    /// When the number is 0 or the system has no more threads.
-    pub fn set_threads(&self) -> Result<()> {
-        if self.threads == Some(0) {
-            return Err(Error::config("--threads", "must be at least 1"));
-        }
-        // None: as many as there are cores. The commands run on one of them and have the stack that a main thread has.
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads.unwrap_or(0)).stack_size(STACK);
-        match pool.build_global() {
-            Err(error) if self.threads.is_some() => Err(Error::config("--threads", error.to_string())),
-            _ => Ok(()),
-        }
+    /// As [`threads::start`].
+    pub fn start_threads(&self) -> Result<()> {
+        threads::start(self.threads)
     }
 }
 

@@ -37,6 +37,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
     error::{Error, Result},
+    ops::threads,
     report::glog,
 };
 
@@ -136,12 +137,11 @@ fn usage_line(error: &clap::Error) -> String {
 fn run(line: &CommandLine, ignored: &[String]) -> Result<()> {
     let keeps_log = matches!(&line.command, Command::Train(_));
     glog::init(glog::Options { module: line.command.module(), ..line.shared.log_options(keeps_log) });
-    line.shared.set_threads()?;
+    line.shared.start_threads()?;
     for flag in ignored {
         log::warn!("--{flag} has no effect on this command");
     }
-    // On a thread of the pool: an op that begins there works on at once, where another thread would wake one of the pool and wait.
-    rayon::scope(|_| run_command(&line.command))
+    threads::within(|| run_command(&line.command))
 }
 
 fn run_command(command: &Command) -> Result<()> {

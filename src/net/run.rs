@@ -6,7 +6,7 @@ use super::{Net, Node};
 use crate::{
     error::{Error, Result},
     layers::{Absorbed, Io, Layer},
-    ops::{elementwise, reduce},
+    ops::{elementwise, reduce, threads},
     prototxt::number::stream,
     tensor::{Blob, Buffer, Shape},
 };
@@ -159,6 +159,9 @@ impl Net {
         index: usize,
         step: impl FnOnce(&mut dyn Layer, &mut Io<'_>) -> Result<()>,
     ) -> Result<bool> {
+        if self.context.device.card().is_none() {
+            threads::stay_awake();
+        }
         let (front, behind) = self.nodes.split_at_mut(index + 1);
         let node = &mut front[index];
         let absorbed = (self.absorbing && node.absorbed > 0).then(|| absorbed(&behind[..node.absorbed]));

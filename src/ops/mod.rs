@@ -27,5 +27,6 @@ pub mod resize;
 pub mod roi;
 pub mod softmax;
 mod stream;
+pub mod threads;
 pub mod update;
 pub mod vector;

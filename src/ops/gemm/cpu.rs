@@ -7,8 +7,7 @@ use rayon::prelude::*;
 use super::{
     Gemm,
     core::multiply_by_rows,
-    gather::Transpose,
-    kernel::{Kernel, MAX_LANES},
+    kernel::Kernel,
     operands::{Columns, Depth, Epilogue, Offsets, Output, PaddedMatrix, Place, Rows},
     pack::{Matrix, Packed},
     scratch::with_scratch,
@@ -179,17 +178,7 @@ fn run_turned(kernel: &Kernel, rows: &Rows<'_>, columns: &impl Columns, block: &
         for row in (0..row_count).step_by(lanes) {
             let count = lanes.min(row_count - row);
             for column in (0..column_count).step_by(lanes) {
-                let mut turned = [0.0; MAX_LANES * MAX_LANES];
-                let transpose = Transpose {
-                    source: sums[row * width + column..].as_ptr(),
-                    stride: width,
-                    lanes: count,
-                    len: lanes,
-                    packed: turned.as_mut_ptr(),
-                    width: lanes,
-                };
-                // SAFETY: rows of sums are whole vectors, and `turned` has room for as many vectors as a vector has lanes.
-                unsafe { (kernel.transpose)(&transpose) };
+                let turned = kernel.turned(&sums[row * width + column..], width, count);
                 for (column, values) in (column..column_count).zip(turned.chunks_exact(lanes)) {
                     // SAFETY: see `address`; rows are neighbours in the target, and the block is this thread's own.
                     unsafe { block.address(row, column).copy_from_nonoverlapping(values.as_ptr(), count) };

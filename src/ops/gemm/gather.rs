@@ -1,5 +1,7 @@
 //! Packing: values that lie in pieces in memory are brought together as panels. Each instruction set has its own loops.
 
+use super::kernel::{Kernel, MAX_LANES};
+
 /// Neighbouring lanes of a panel that lie side by side in the source too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Segment {
@@ -53,6 +55,28 @@ pub(crate) struct Transpose {
 /// # Safety
 /// The processor has the instruction set; all rows lie in live memory; `packed` has room for a vector at each of `len` places.
 pub(crate) type TransposeFunction = unsafe fn(&Transpose);
+
+impl Kernel {
+    /// The transpose of so many `rows`, as many values long as a vector has lanes and `stride` apart: each row becomes a column. What lies
+    /// behind the last column is anything.
+    #[inline]
+    pub(crate) fn turned(&self, values: &[f32], stride: usize, rows: usize) -> [f32; MAX_LANES * MAX_LANES] {
+        assert!((1..=self.lanes).contains(&rows), "{rows} rows in vectors of {}", self.lanes);
+        assert!((rows - 1) * stride + self.lanes <= values.len(), "rows outside their memory");
+        let mut turned = [0.0; MAX_LANES * MAX_LANES];
+        let transpose = Transpose {
+            source: values.as_ptr(),
+            stride,
+            lanes: rows,
+            len: self.lanes,
+            packed: turned.as_mut_ptr(),
+            width: self.lanes,
+        };
+        // SAFETY: the rows were just checked, and `turned` has room for as many vectors as a vector has lanes.
+        unsafe { (self.transpose)(&transpose) };
+        turned
+    }
+}
 
 /// Copies rows with zeros around them: each is `before` zeros, `count` values `step` apart, and zeros up to `len`.
 pub(crate) struct Lay<'a> {

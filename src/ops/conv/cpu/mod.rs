@@ -1,6 +1,7 @@
 //! Convolution on the host: the shared core of [`crate::ops::gemm`] with packers that read images.
 
 mod arrange;
+mod bias;
 mod bundle;
 mod correlate;
 mod depthwise;
@@ -8,6 +9,7 @@ mod plan;
 mod weights;
 mod winograd;
 
+pub(super) use bias::bias_gradient as backward_bias;
 use bundle::{Bundle, Direction};
 use correlate::{Correlation, correlate};
 use depthwise::Depthwise;
@@ -150,11 +152,6 @@ pub(super) fn backward_weights(
         return winograd.backward_weights(bottom, top_diff, weights_diff);
     }
     workspace.gradient.add(&workspace.forward, geometry, bottom, top_diff, weights_diff);
-}
-
-/// Adds the gradient of the bias.
-pub(super) fn backward_bias(geometry: &Geometry, top_diff: &[f32], bias_diff: &mut [f32]) {
-    weights::bias_gradient(geometry, top_diff, bias_diff);
 }
 
 #[cfg(test)]

@@ -119,11 +119,16 @@ impl Layer for Convolution {
         let device = io.device();
         for position in 0..io.tops.len() {
             let (bottom, top) = (io.bottom(position), io.top(position));
-            if self.options.bias && io.wants_parameter_gradient(1) {
-                self.op().backward_bias(device, top.diff(), io.parameter(1).diff());
-            }
-            if io.wants_parameter_gradient(0) {
-                self.op().backward_weights(device, bottom.data(), top.diff(), io.parameter(0).diff());
+            let wants = [io.wants_parameter_gradient(0), self.options.bias && io.wants_parameter_gradient(1)];
+            let (bottom_data, weights) = (bottom.data(), io.parameter(0));
+            match wants {
+                [true, true] => {
+                    let bias = io.parameter(1).diff();
+                    self.op().backward_parameters(device, bottom_data, top.diff(), weights.diff(), bias);
+                }
+                [true, false] => self.op().backward_weights(device, bottom_data, top.diff(), weights.diff()),
+                [false, true] => self.op().backward_bias(device, top.diff(), io.parameter(1).diff()),
+                [false, false] => {}
             }
             if io.wants_bottom_gradient(position) {
                 self.op().backward_bottom(device, top.diff(), io.parameter(0).data(), None, bottom.diff());

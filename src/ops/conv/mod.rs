@@ -132,7 +132,26 @@ impl Convolution {
             return rival.run(card, of, |diff| plans.backward_weights(card, bottom, top_diff, diff));
         }
         let (bottom, top, mut weights) = (bottom.host(), top_diff.host(), weights_diff.host_mut());
-        cpu::backward_weights(&mut self.cpu, &self.planned, &bottom, &top, &mut weights);
+        cpu::backward_weights(&mut self.cpu, &self.planned, &bottom, &top, &mut weights, false);
+    }
+
+    /// The gradients of both, added: [`backward_weights`](Convolution::backward_weights) and [`backward_bias`](Convolution::backward_bias).
+    pub fn backward_parameters(
+        &mut self,
+        device: Device,
+        bottom: &Buffer,
+        top_diff: &Buffer,
+        weights_diff: &Buffer,
+        bias_diff: &Buffer,
+    ) {
+        if self.on_card(device).is_some() {
+            self.backward_bias(device, top_diff, bias_diff);
+            return self.backward_weights(device, bottom, top_diff, weights_diff);
+        }
+        let (bottom, top) = (bottom.host(), top_diff.host());
+        // One after the other: parameters may lie in one buffer.
+        cpu::backward_weights(&mut self.cpu, &self.planned, &bottom, &top, &mut weights_diff.host_mut(), true);
+        cpu::backward_bias_behind(&mut self.cpu, &self.planned, &top, &mut bias_diff.host_mut());
     }
 
     /// The gradient of the bias, added: `bias_diff[m] += Σ_{n,o} top_diff[n][m][o]`.

@@ -137,13 +137,14 @@ fn turn(geometry: &Geometry, taps: &[usize], weights: &[f32], turned: &mut [f32]
     });
 }
 
-/// Adds the gradient of the weights.
+/// Adds the gradient of the weights; where the bias follows, this is the place to sum up planes for it.
 pub(super) fn backward_weights(
     workspace: &mut Workspace,
     geometry: &Geometry,
     bottom: &[f32],
     top_diff: &[f32],
     weights_diff: &mut [f32],
+    bias_follows: bool,
 ) {
     if let Some(depthwise) = &mut workspace.depthwise {
         return depthwise.backward_weights(bottom, top_diff, weights_diff);
@@ -151,7 +152,20 @@ pub(super) fn backward_weights(
     if let Some(winograd) = &workspace.winograd {
         return winograd.backward_weights(bottom, top_diff, weights_diff);
     }
-    workspace.gradient.add(&workspace.forward, geometry, bottom, top_diff, weights_diff);
+    workspace.gradient.add(&workspace.forward, geometry, bottom, top_diff, weights_diff, bias_follows);
+}
+
+/// Adds the gradient of the bias that follows.
+pub(super) fn backward_bias_behind(
+    workspace: &mut Workspace,
+    geometry: &Geometry,
+    top_diff: &[f32],
+    bias_diff: &mut [f32],
+) {
+    if workspace.depthwise.is_some() || workspace.winograd.is_some() {
+        return backward_bias(geometry, top_diff, bias_diff);
+    }
+    workspace.gradient.add_bias(geometry, bias_diff);
 }
 
 #[cfg(test)]

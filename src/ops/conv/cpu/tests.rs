@@ -84,11 +84,15 @@ fn check_with(kernels: impl IntoIterator<Item = &'static Kernel>, geometry: &Geo
         backward_bottom(&mut workspace, geometry, &top_diff, &weights, Some(&other_bias), &mut result);
         assert_near(&result, &bottom_diff, &what("bottom gradient"));
         let mut result = weights.clone();
-        backward_weights(&mut workspace, geometry, &bottom, &top_diff, &mut result);
+        backward_weights(&mut workspace, geometry, &bottom, &top_diff, &mut result, false);
         assert_near(&result, &weights_diff, &what("weight gradient"));
-        let mut result = bias.clone();
-        backward_bias(geometry, &top_diff, &mut result);
-        assert_near(&result, &bias_diff, &what("bias gradient"));
+        let mut bias_alone = bias.clone();
+        backward_bias(geometry, &top_diff, &mut bias_alone);
+        assert_near(&bias_alone, &bias_diff, &what("bias gradient"));
+        let mut both = (weights.clone(), bias.clone());
+        backward_weights(&mut workspace, geometry, &bottom, &top_diff, &mut both.0, true);
+        backward_bias_behind(&mut workspace, geometry, &top_diff, &mut both.1);
+        assert!(both == (result, bias_alone), "{}", what("both gradients"));
     }
 }
 
@@ -155,7 +159,7 @@ fn any_number_of_threads_gives_the_same_bits() {
         pool.install(|| {
             forward(&mut workspace, &geometry, &bottom, &weights, None, top);
             backward_bottom(&mut workspace, &geometry, &top_diff, &weights, None, bottom_diff);
-            backward_weights(&mut workspace, &geometry, &bottom, &top_diff, weights_diff);
+            backward_weights(&mut workspace, &geometry, &bottom, &top_diff, weights_diff, false);
             backward_bias(&geometry, &top_diff, bias_diff);
         });
         results
@@ -200,7 +204,7 @@ fn any_number_of_threads_gives_the_same_bits_with_a_filter_for_each_channel() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             forward(&mut workspace, &geometry, &bottom, &weights, None, &mut top);
-            backward_weights(&mut workspace, &geometry, &bottom, &top, &mut weights);
+            backward_weights(&mut workspace, &geometry, &bottom, &top, &mut weights, false);
             backward_bottom(&mut workspace, &geometry, &top.clone(), &weights, None, &mut top);
         });
         (top, weights)
@@ -298,7 +302,7 @@ fn any_number_of_threads_gives_the_same_bits_with_small_filters_of_many_channels
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             forward(&mut workspace, &geometry, &bottom, &weights, None, &mut top);
-            backward_weights(&mut workspace, &geometry, &bottom, &top, &mut weights_diff);
+            backward_weights(&mut workspace, &geometry, &bottom, &top, &mut weights_diff, false);
             backward_bottom(&mut workspace, &geometry, &top, &weights, None, &mut bottom_diff);
         });
         (top, weights_diff, bottom_diff)

@@ -14,6 +14,7 @@ use rayon::prelude::*;
 use super::{
     super::geometry::Geometry,
     arrange::arranged,
+    bias::{self, add_images},
     plan::{Piece, Plan, Task},
 };
 use crate::ops::{
@@ -72,6 +73,8 @@ pub(super) struct WeightGradient {
     /// Rows of a block's sums, and their values, padded to whole vectors.
     rows: usize,
     width: usize,
+    /// Image × output: the sums of the top's planes.
+    planes: Scratch,
     /// Group × block × chunk × the sums of several chunks: weight of a filter × output, or output × weight.
     sums: Scratch,
 }
@@ -105,10 +108,21 @@ impl WeightGradient {
         let across = across.unwrap_or_else(|| Across::new(kernel, outputs, &plan.phases[0].offsets[..weights]));
         let (rows, width) = if across == Across::Outputs { (weights, outputs) } else { (outputs, weights) };
         let width = kernel.padded(width);
-        WeightGradient { kernel, channels: block, blocks, chunks, across, rows, width, sums: Scratch::default() }
+        WeightGradient {
+            kernel,
+            channels: block,
+            blocks,
+            chunks,
+            across,
+            rows,
+            width,
+            planes: Scratch::default(),
+            sums: Scratch::default(),
+        }
     }
 
-    /// Adds the gradient of the weights.
+    /// Adds the gradient of the weights. Where the bias [`follows`](WeightGradient::add_bias), each plane of the top is summed up for it
+    /// while it is near.
     pub fn add(
         &mut self,
         plan: &Plan,
@@ -116,31 +130,23 @@ impl WeightGradient {
         bottom: &[f32],
         top_diff: &[f32],
         weights_diff: &mut [f32],
+        bias_follows: bool,
     ) {
         if plan.units() == 0 {
             return;
         }
-        let area = self.rows * self.width;
-        let (pieces, chunks) = (geometry.groups * self.blocks, self.chunks);
-        let mut sums = std::mem::take(&mut self.sums);
-        let diff = Disjoint::new(weights_diff);
-        let work = Work { cut: self, plan, geometry, bottom, top_diff };
-        if chunks == 1 {
-            (0..pieces).into_par_iter().for_each(|piece| {
-                with_scratch(|scratch| {
-                    let sums = scratch.take(area);
-                    work.sum(piece, 0, sums);
-                    work.add(piece, sums, &diff);
-                });
-            });
-        } else {
-            let sums = sums.take(pieces * chunks * area);
-            sums.par_chunks_mut(area).enumerate().for_each(|(number, sums)| {
-                work.sum(number / chunks, number % chunks, sums);
-            });
-            sums.par_chunks(chunks * area).enumerate().for_each(|(piece, sums)| work.add(piece, sums, &diff));
+        let (mut planes, mut sums) = (std::mem::take(&mut self.planes), std::mem::take(&mut self.sums));
+        let of_planes = planes.take(geometry.images * geometry.outputs);
+        let of_planes = bias_follows.then(|| Disjoint::new(of_planes));
+        Work { cut: self, plan, geometry, bottom, top_diff, planes: of_planes }.run(&mut sums, weights_diff);
+        (self.planes, self.sums) = (planes, sums);
+    }
+
+    /// Adds the gradient of the bias, after that of the weights of the same pass.
+    pub fn add_bias(&mut self, geometry: &Geometry, bias_diff: &mut [f32]) {
+        if geometry.output_plane() > 0 {
+            add_images(self.planes.take(geometry.images * geometry.outputs), bias_diff);
         }
-        self.sums = sums;
     }
 }
 
@@ -151,6 +157,7 @@ struct Work<'a> {
     geometry: &'a Geometry,
     bottom: &'a [f32],
     top_diff: &'a [f32],
+    planes: Option<Disjoint<'a>>,
 }
 
 /// A block of weights: some channels of a group.
@@ -161,6 +168,28 @@ struct Block {
 }
 
 impl Work<'_> {
+    /// Adds the gradient of the weights, through the sums of chunks if there are several.
+    fn run(&self, sums: &mut Scratch, weights_diff: &mut [f32]) {
+        let area = self.cut.rows * self.cut.width;
+        let (pieces, chunks) = (self.geometry.groups * self.cut.blocks, self.cut.chunks);
+        let diff = Disjoint::new(weights_diff);
+        if chunks == 1 {
+            (0..pieces).into_par_iter().for_each(|piece| {
+                with_scratch(|scratch| {
+                    let sums = scratch.take(area);
+                    self.sum(piece, 0, sums);
+                    self.add(piece, sums, &diff);
+                });
+            });
+        } else {
+            let sums = sums.take(pieces * chunks * area);
+            sums.par_chunks_mut(area).enumerate().for_each(|(number, sums)| {
+                self.sum(number / chunks, number % chunks, sums);
+            });
+            sums.par_chunks(chunks * area).enumerate().for_each(|(piece, sums)| self.add(piece, sums, &diff));
+        }
+    }
+
     fn block(&self, piece: usize) -> Block {
         let (group, block) = (piece / self.cut.blocks, piece % self.cut.blocks);
         let channels = self.geometry.channels / self.geometry.groups;
@@ -187,6 +216,9 @@ impl Work<'_> {
         let first = block.group * (channels / groups);
         let of_all = first + block.channels.start..first + block.channels.end;
         let kernel = self.cut.kernel;
+        if block.channels.start == 0 && task.band.start == 0 {
+            self.sum_planes(block.group, task.images.clone());
+        }
         with_scratch(|scratch| {
             let (source, image) = arranged(kernel, self.plan, task, self.bottom, channels, of_all, scratch);
             self.plan.pieces(phase, task, image, outputs * plane, &mut lists.pieces);
@@ -210,6 +242,18 @@ impl Work<'_> {
             };
             multiply(kernel, &rows, &Weights { source, offsets, positions: sources }, sums, epilogue);
         });
+    }
+
+    /// Sums up the planes of a group in some images, if that is asked for.
+    fn sum_planes(&self, group: usize, images: Range<usize>) {
+        let Some(sums) = &self.planes else { return };
+        let (plane, group_outputs) = (self.geometry.output_plane(), self.geometry.outputs / self.geometry.groups);
+        for image in images {
+            let first = image * self.geometry.outputs + group * group_outputs;
+            // SAFETY: only the first band of these images in the first block of the group comes here.
+            let sums = unsafe { sums.range(first..first + group_outputs) };
+            bias::sum_planes(&self.top_diff[first * plane..(first + group_outputs) * plane], sums);
+        }
     }
 
     /// Adds the sums of all chunks of a block to the gradient.
@@ -281,7 +325,7 @@ mod tests {
             let [outputs, weights] = [Across::Outputs, Across::Weights].map(|across| {
                 let mut diff = noise(geometry.outputs * geometry.fan_in(), 3);
                 let mut gradient = WeightGradient::with(kernel, geometry, &plan, Some(across));
-                gradient.add(&plan, geometry, &bottom, &top_diff, &mut diff);
+                gradient.add(&plan, geometry, &bottom, &top_diff, &mut diff, false);
                 diff
             });
             assert!(outputs == weights, "{}: {geometry:?}", kernel.name);

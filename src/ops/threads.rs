@@ -4,6 +4,7 @@
 //! system may give it the CPU of the thread that wakes it, where it does not run before the other waits.
 
 use std::{
+    error::Error as _,
     sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
@@ -29,9 +30,15 @@ pub fn start(threads: Option<usize>) -> Result<()> {
         return fail("must be at least 1".into());
     }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).stack_size(STACK);
-    match pool.start_handler(begin_on_own_cpu).build_global() {
-        Err(error) if threads.is_some() => fail(error.to_string()),
-        _ => Ok(()),
+    match (pool.start_handler(begin_on_own_cpu).build_global(), threads) {
+        (Ok(()), _) => Ok(()),
+        // The system's own reason is the source; without one they run already.
+        (Err(error), None) if error.source().is_none() => Ok(()),
+        (Err(error), _) => {
+            let wanted =
+                threads.map_or_else(|| "as many threads as CPUs".into(), |threads| format!("{threads} threads"));
+            fail(format!("the system does not start {wanted} ({error}); take fewer with --threads N"))
+        }
     }
 }
 

@@ -38,6 +38,19 @@ fn no_threads_are_refused() {
     assert!(line.starts_with("--threads: "), "{line}");
 }
 
+/// Room for the program, and not for 64 stacks.
+#[cfg(target_os = "linux")]
+#[test]
+fn threads_that_the_system_does_not_start_are_an_error() {
+    let limited = |arguments: &str| {
+        let script = format!("ulimit -v 400000; RAYON_NUM_THREADS=64 exec \"$0\" layers {arguments}");
+        std::process::Command::new("sh").args(["-c", &script, env!("CARGO_BIN_EXE_rcaffe")]).output().expect("a shell")
+    };
+    assert!(error(&limited("--threads 64")).contains("does not start 64 threads"));
+    assert!(error(&limited("")).contains("take fewer with --threads N"));
+    assert!(limited("--threads 1").status.success());
+}
+
 /// As in `rcaffe --help | head -1`.
 #[test]
 fn a_closed_pipe_is_no_error() {

@@ -24,7 +24,7 @@ use crate::{
     layers::{End, Io, Layer, Setup, Work},
     ops::conv::{self, Axis, Geometry},
     proto::LayerParameter,
-    tensor::Shape,
+    tensor::{Device, Shape},
 };
 
 /// The layer; see the module's text.
@@ -130,8 +130,12 @@ impl Layer for Convolution {
                 [false, true] => self.op().backward_bias(device, top.diff(), io.parameter(1).diff()),
                 [false, false] => {}
             }
-            if io.wants_bottom_gradient(position) {
-                self.op().backward_bottom(device, top.diff(), io.parameter(0).data(), None, bottom.diff());
+            match io.gradient_sum() {
+                Some(sum) => self.op().add_to_bottom(top.diff(), weights.data(), sum),
+                None if io.wants_bottom_gradient(position) => {
+                    self.op().backward_bottom(device, top.diff(), weights.data(), None, bottom.diff());
+                }
+                None => {}
             }
         }
         Ok(())
@@ -139,6 +143,10 @@ impl Layer for Convolution {
 
     fn backward_reads(&self, data: End) -> bool {
         matches!(data, End::Bottom(_))
+    }
+
+    fn adds_gradient(&self, device: Device) -> bool {
+        self.op.as_ref().is_some_and(|op| op.adds_to_bottom(device))
     }
 
     fn runs_on_device(&self) -> bool {

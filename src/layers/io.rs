@@ -4,7 +4,7 @@ use super::Context;
 use crate::{
     error::{Error, Result},
     proto::Phase,
-    tensor::{Blob, Device, Shape},
+    tensor::{Blob, Buffer, Device, Shape},
 };
 
 /// A layer's view of the net while it reshapes or runs: its bottoms, tops and parameters by position.
@@ -25,6 +25,9 @@ pub struct Io<'a> {
     pub context: &'a Context,
     /// The work of layers behind, where this layer does it in this run; see [`Layer::absorb`](super::Layer::absorb).
     pub absorbed: Option<Absorbed<'a>>,
+    /// The blob to whose gradient backward adds that of its bottom, in place of writing the bottom's; only for layers that
+    /// [can](super::Layer::adds_gradient).
+    pub sum: Option<usize>,
     /// Whether backward is to write its parameters' gradients over what is there instead of adding to it; only for layers that can.
     pub replaces_gradients: bool,
     /// Set when a top changed its shape; the net then reshapes the layers behind it.
@@ -55,6 +58,11 @@ impl Io<'_> {
     /// Whether the gradient of this parameter is needed.
     pub fn wants_parameter_gradient(&self, position: usize) -> bool {
         self.parameter_gradients[position]
+    }
+
+    /// The gradient to which backward adds that of its only bottom, if it is to.
+    pub fn gradient_sum(&self) -> Option<&Buffer> {
+        self.sum.map(|blob| self.blobs[blob].diff())
     }
 
     /// Where ops run.

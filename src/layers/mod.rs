@@ -165,6 +165,12 @@ pub trait Layer: Send {
         None
     }
 
+    /// Whether backward can add the gradient of its only bottom to [another](Io::gradient_sum) in place of writing it.
+    fn adds_gradient(&self, device: Device) -> bool {
+        let _ = device;
+        false
+    }
+
     /// Whether, on a GPU, forward and backward are made of ops that run there, and change nothing on the host from one pass to the next: such
     /// passes are captured once and replayed. A layer whose passes have nothing to do says so too.
     fn runs_on_device(&self) -> bool {

@@ -1,7 +1,7 @@
 //! `Split`: one blob for several readers. Nets put it in by themselves wherever a blob is read more than once.
 //!
 //! No options. Bottom: x. Tops: one or more that are x's memory, each with a gradient of its own; x's gradient is their sum,
-//! added up from the first to the last.
+//! added up from the first to the last, or the other way round where it lies in the memory of the last's.
 
 use crate::{
     error::Result,
@@ -47,11 +47,13 @@ impl Layer for Split {
         }
         let (device, dx) = (io.device(), io.bottom(0).diff());
         // The first few at once: nearly always all there are.
-        let at_once = io.tops.len().min(AT_ONCE);
-        let terms: [&Buffer; AT_ONCE] = std::array::from_fn(|top| io.top(top.min(at_once - 1)).diff());
+        let (at_once, last) = (io.tops.len().min(AT_ONCE), io.tops.len() - 1);
+        let is_turned = io.top(last).diff().is_same(dx);
+        let term = |number: usize| io.top(if is_turned { last - number } else { number }).diff();
+        let terms: [&Buffer; AT_ONCE] = std::array::from_fn(|number| term(number.min(at_once - 1)));
         elementwise::add_all(device, &terms[..at_once], dx);
-        for top in at_once..io.tops.len() {
-            elementwise::add(device, io.top(top).diff(), dx, dx);
+        for number in at_once..io.tops.len() {
+            elementwise::add(device, term(number), dx, dx);
         }
         Ok(())
     }

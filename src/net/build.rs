@@ -4,7 +4,7 @@ use log::info;
 
 use super::{
     Net, Node, absorb::absorb, filter::filter, gradients, gradients::LayerFacts, graph::Graph, parameters::Parameters,
-    place_of, replay::Replays, sharing::Views, splits::insert_splits,
+    place_of, replay::Replays, sharing::Views, splits::insert_splits, branches::Branches,
 };
 use crate::{
     error::{Error, Result},
@@ -181,6 +181,7 @@ impl Builder<'_> {
         }
         info!("Network initialization done.");
         let old_gradients = vec![false; parameters.learnable().len()];
+        let branches = Branches::of(&nodes);
         let (views, passing_data) = (Views::of(&nodes, &blobs), vec![false; blobs.len()]);
         Net {
             name: message.name().to_string(),
@@ -195,6 +196,7 @@ impl Builder<'_> {
             absorbing: true,
             old_gradients,
             stale: false,
+            branches,
             views,
             passing_data,
             shares_memory: false,
@@ -220,6 +222,7 @@ fn node_io<'a>(
         parameter_gradients: &[],
         context,
         absorbed: None,
+        sum: None,
         replaces_gradients: false,
         reshaped: false,
     }

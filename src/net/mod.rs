@@ -1,13 +1,15 @@
 //! Nets: the graph that a net file describes, and its runs forward and backward.
 //!
 //! `filter` picks the layers of a phase, `splits` gives every reader of a blob its own gradient, `graph` wires bottoms and
-//! tops, `build` sets the layers up, `absorb` joins layers that can share a pass over memory, `gradients` finds what runs
+//! tops, `build` sets the layers up, `absorb` joins layers that can share a pass over memory, `branches` lets readers of a Split add up
+//! their gradients, `gradients` finds what runs
 //! backward, `parameters` holds what is learned, `run` computes, `replay` gives a GPU a whole pass
 //! at once, `weights` carries trained values in and out, `state` what layers
 //! carry from batch to batch, `device` says where. `sharing` puts blobs into the same memory, `memory` and `work` count.
 
 mod absorb;
 mod arrays;
+mod branches;
 mod build;
 mod device;
 mod filter;
@@ -57,6 +59,8 @@ pub struct Net {
     old_gradients: Vec<bool>,
     /// A shape changed since the layers were last reshaped.
     stale: bool,
+    /// Splits whose readers can add up their gradients.
+    branches: branches::Branches,
     /// Blobs that are one memory by the work of a layer.
     views: sharing::Views,
     /// Blobs that are not needed at the same time share memory.

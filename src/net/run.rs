@@ -132,10 +132,11 @@ impl Net {
     /// # Errors
     /// As [`backward`](Net::backward).
     pub fn backward_layer(&mut self, index: usize) -> Result<()> {
-        if self.nodes[index].runs_backward && !self.is_done(index) {
+        if self.nodes[index].runs_backward && !self.is_done(index) && !self.is_added_up(index) {
             let replaces = self.make_way_for_gradients(index);
+            let sum = self.sum_of_branches(index);
             self.run(index, |layer, io| {
-                io.replaces_gradients = replaces;
+                (io.replaces_gradients, io.sum) = (replaces, sum);
                 layer.backward(io)
             })?;
             if self.debug_info {
@@ -174,6 +175,7 @@ impl Net {
             parameter_gradients: &node.parameter_gradients,
             context: &self.context,
             absorbed,
+            sum: None,
             replaces_gradients: false,
             reshaped: false,
         };

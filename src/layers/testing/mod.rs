@@ -156,6 +156,7 @@ impl Trial {
             parameter_gradients: &self.parameter_gradients,
             context: &self.context,
             absorbed: None,
+            sum: None,
             replaces_gradients: false,
             reshaped: false,
         };
@@ -186,13 +187,14 @@ impl Trial {
     }
 
     /// Runs the layer backward, for all gradients asked for. Data that the layer says it does not read are NaN meanwhile; where it says
-    /// that a gradient can be written over another, it must come out the same that way.
+    /// that a gradient can be written over another or added to one, it must come out the same that way.
     pub(crate) fn backward(&mut self) -> Result<()> {
         let hidden = self.hide_unread_data();
         let before = self.parameter_diffs();
         let result = self.with(|layer, io| layer.backward(io));
         if result.is_ok() {
             self.check_gradients_in_place(&before);
+            self.check_added_gradient(&before);
         }
         for (blob, values) in hidden.iter().rev() {
             self.blobs[*blob].data().host_mut().copy_from_slice(values);
@@ -228,6 +230,32 @@ impl Trial {
             assert_eq!(self.gradients(), expected, "bottom {position}, its gradient over that of a top");
             self.blobs[bottom] = apart;
             top.diff().host_mut().copy_from_slice(&y_diff);
+        }
+        set_diffs(&self.parameters, &after);
+    }
+
+    /// Runs backward once more if the gradient of the only bottom can be added to another; parameters had the gradients `before`.
+    fn check_added_gradient(&mut self, before: &[Vec<f32>]) {
+        if self.bottom_gradients != [true] || !self.layer.adds_gradient(Device::Cpu) {
+            return;
+        }
+        let (expected, after) = (self.gradients(), self.parameter_diffs());
+        set_diffs(&self.parameters, before);
+        let gradient = self.bottom_diff(0);
+        let there = values(gradient.len(), 77);
+        let sum = Blob::new(self.bottom_blob(0).shape().clone());
+        sum.diff().host_mut().copy_from_slice(&there);
+        self.blobs.push(sum);
+        let index = self.blobs.len() - 1;
+        self.with(|layer, io| {
+            io.sum = Some(index);
+            layer.backward(io).expect("it ran before");
+        });
+        assert_eq!(self.gradients(), expected, "the bottom's own gradient, and the parameters'");
+        let largest = gradient.iter().fold(1.0_f32, |largest, value| largest.max(value.abs()));
+        let sum = self.blobs.pop().expect("the blob pushed above");
+        for ((sum, value), there) in sum.diff().host().iter().zip(&gradient).zip(&there) {
+            assert!((sum - (value + there)).abs() <= 1e-5 * largest, "{sum} is not {value} and {there}");
         }
         set_diffs(&self.parameters, &after);
     }

@@ -138,10 +138,11 @@ mod tests {
             let [a, b] = [a, b].map(|name| net.blob(name).unwrap());
             a.diff().is_same(b.diff())
         };
-        // LRN writes over its top's gradient, the sum over one of two, a Split over that of its first reader.
+        // LRN writes over its top's gradient, the sum over one of two, a Split over that of its first reader, or of its
+        // last where others add to that.
         assert!(is_one(["sum", "conv1_relu1_0_split_1"]) || is_one(["sum", "conv2"]));
         assert!(is_one(["norm", "pool_pool_0_split_0"]));
-        assert!(is_one(["conv1", "conv1_relu1_0_split_0"]));
+        assert!(is_one(["conv1", "conv1_relu1_0_split_1"]));
         assert!(!is_one(["conv1_relu1_0_split_1", "conv2"]) && !is_one(["sum", "pool"]));
     }
 

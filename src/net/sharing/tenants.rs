@@ -202,8 +202,9 @@ pub(super) fn gradients(net: &Net) -> Vec<Tenant> {
     tenants.keep_losses(net);
     for (index, node) in net.nodes.iter().enumerate() {
         for (position, &bottom) in node.bottoms.iter().enumerate() {
-            if let Some(top) = node.layer.gradient_in_place(position, net.device()) {
-                tenants.join(bottom, node.tops[top], backward(index));
+            let top = node.layer.gradient_in_place(position, net.device()).map(|top| node.tops[top]);
+            for top in net.place_of_sum(index).into_iter().chain(top) {
+                tenants.join(bottom, top, backward(index));
             }
         }
     }

@@ -15,7 +15,7 @@ use rival::{Operands, Rival};
 
 use crate::{
     cuda::{Card, Direction},
-    ops::gemm::Kernel,
+    ops::gemm::{Kernel, operands::Epilogue},
     tensor::{Buffer, Device},
 };
 
@@ -121,7 +121,23 @@ impl Convolution {
         }
         let bias = bias.map(Buffer::host);
         let (top, weights, mut bottom) = (top_diff.host(), weights.host(), bottom_diff.host_mut());
-        cpu::backward_bottom(&mut self.cpu, &self.planned, &top, &weights, bias.as_deref(), &mut bottom);
+        let epilogue = Epilogue { bias: bias.as_deref(), accumulate: false };
+        cpu::backward_bottom(&mut self.cpu, &self.planned, &top, &weights, epilogue, &mut bottom);
+    }
+
+    /// Whether [`add_to_bottom`](Convolution::add_to_bottom) can be called: on the CPU, for most convolutions.
+    pub fn adds_to_bottom(&self, device: Device) -> bool {
+        device.card().is_none() && self.cpu.adds_to_bottom()
+    }
+
+    /// The gradient of the bottom, added: `bottom_diff += top_diff ∗ᵀ weights`. On the host.
+    ///
+    /// # Panics
+    /// Where it [cannot](Convolution::adds_to_bottom).
+    pub fn add_to_bottom(&mut self, top_diff: &Buffer, weights: &Buffer, bottom_diff: &Buffer) {
+        let (top, weights, mut bottom) = (top_diff.host(), weights.host(), bottom_diff.host_mut());
+        let epilogue = Epilogue { bias: None, accumulate: true };
+        cpu::backward_bottom(&mut self.cpu, &self.planned, &top, &weights, epilogue, &mut bottom);
     }
 
     /// The gradient of the weights, added: `weights_diff += Σ_n top_diff ∗ bottom`.

@@ -30,7 +30,7 @@ pub(super) struct Correlation {
     pub groups: usize,
 }
 
-/// For every phase of the plan: `result = weights · source (+ bias)`. The weights of a phase are group × result channel of
+/// For every phase of the plan: `result (+)= weights · source (+ bias)`. The weights of a phase are group × result channel of
 /// the group × source channel of the group × tap.
 pub(super) fn correlate(
     kernel: &Kernel,
@@ -38,12 +38,12 @@ pub(super) fn correlate(
     sizes: Correlation,
     source: &[f32],
     weights: &[&[f32]],
-    bias: Option<&[f32]>,
+    epilogue: Epilogue<'_>,
     result: &mut [f32],
 ) {
     let result_plane = plan.phases[0].plane;
     let result = Shared { address: result.as_mut_ptr(), len: result.len() };
-    let work = Work { kernel, plan, sizes, source, weights, bias, result: &result, result_plane };
+    let work = Work { kernel, plan, sizes, source, weights, epilogue, result: &result, result_plane };
     let (tasks, channels) = (plan.tasks(), sizes.result_channels / sizes.groups);
     // Few images: the result's channels are cut too, at the price of packing once more for each block of them.
     let blocks = TASKS.div_ceil((tasks * sizes.groups).max(1)).min(channels.div_ceil(BLOCK_ROWS));
@@ -72,7 +72,7 @@ struct Work<'a> {
     sizes: Correlation,
     source: &'a [f32],
     weights: &'a [&'a [f32]],
-    bias: Option<&'a [f32]>,
+    epilogue: Epilogue<'a>,
     result: &'a Shared,
     result_plane: usize,
 }
@@ -110,14 +110,16 @@ impl Work<'_> {
         planes: &Planes<'_>,
     ) {
         let depth = phase.offsets.len();
+        if depth == 0 && self.epilogue.accumulate && self.epilogue.bias.is_none() {
+            return;
+        }
         let rows = Rows {
             values: &weights[results.start * depth..results.end * depth],
             offsets: Offsets::Even { count: results.len(), stride: depth },
             step: 1,
             depth: Depth::Straight(depth),
         };
-        let bias = self.bias.map(|bias| &bias[results]);
-        let epilogue = Epilogue { bias, accumulate: false };
+        let epilogue = Epilogue { bias: self.epilogue.bias.map(|bias| &bias[results]), ..self.epilogue };
         // Rows of whole vectors are read in place.
         let is_packed = planes.pieces.first().is_some_and(|piece| piece.len % self.kernel.lanes != 0);
         if depth <= SHALLOW && is_packed {

@@ -18,7 +18,7 @@ use weights::WeightGradient;
 use winograd::Winograd;
 
 use super::geometry::{self, Geometry};
-use crate::ops::gemm::Kernel;
+use crate::ops::gemm::{Kernel, operands::Epilogue};
 use rayon::prelude::*;
 
 /// The plans of all directions, and memory for what they keep between tasks.
@@ -51,6 +51,12 @@ impl Workspace {
         let winograd = if any_way { Winograd::new(kernel, geometry) } else { None };
         Workspace { kernel, forward, backward, turned: Vec::new(), gradient, bundles, depthwise, winograd }
     }
+
+    /// Whether [`backward_bottom`] can add to what is there.
+    pub fn adds_to_bottom(&self) -> bool {
+        let is_planned = self.depthwise.is_none() && self.bundles[Direction::Backward as usize].is_none();
+        self.winograd.is_some() || is_planned
+    }
 }
 
 /// `top = bottom ∗ weights (+ bias)`.
@@ -65,31 +71,34 @@ pub(super) fn forward(
     if let Some(depthwise) = &workspace.depthwise {
         return depthwise.forward(bottom, weights, bias, top);
     }
+    let epilogue = Epilogue { bias, accumulate: false };
     if let Some(winograd) = &workspace.winograd {
-        return winograd.forward(bottom, weights, bias, top);
+        return winograd.forward(bottom, weights, epilogue, top);
     }
     let Geometry { channels, outputs, groups, .. } = *geometry;
     let sizes = Correlation { source_channels: channels, result_channels: outputs, groups };
     if let Some(bundle) = &mut workspace.bundles[Direction::Forward as usize] {
         return bundle.correlate(sizes, bottom, weights, bias, top);
     }
-    correlate(workspace.kernel, &workspace.forward, sizes, bottom, &[weights], bias, top);
+    correlate(workspace.kernel, &workspace.forward, sizes, bottom, &[weights], epilogue, top);
 }
 
-/// The gradient of the bottom from that of the top; as an operation of its own, the transposed convolution (+ bias).
+/// The gradient of the bottom from that of the top; as an operation of its own, the transposed convolution (+ bias). It is added to what
+/// is there only where the workspace [can](Workspace::adds_to_bottom).
 pub(super) fn backward_bottom(
     workspace: &mut Workspace,
     geometry: &Geometry,
     top_diff: &[f32],
     weights: &[f32],
-    bias: Option<&[f32]>,
+    epilogue: Epilogue<'_>,
     bottom_diff: &mut [f32],
 ) {
+    assert!(!epilogue.accumulate || workspace.adds_to_bottom(), "a way that does not add");
     if let Some(depthwise) = &workspace.depthwise {
-        return depthwise.backward_bottom(top_diff, weights, bias, bottom_diff);
+        return depthwise.backward_bottom(top_diff, weights, epilogue.bias, bottom_diff);
     }
     if let Some(winograd) = &workspace.winograd {
-        return winograd.backward_bottom(top_diff, weights, bias, bottom_diff);
+        return winograd.backward_bottom(top_diff, weights, epilogue, bottom_diff);
     }
     let Geometry { channels, outputs, groups, .. } = *geometry;
     let Workspace { kernel, backward, turned, bundles, .. } = workspace;
@@ -97,7 +106,7 @@ pub(super) fn backward_bottom(
     turned.resize(weights.len(), 0.0);
     if let Some(bundle) = &mut bundles[Direction::Backward as usize] {
         turn(geometry, &bundle.taps, weights, turned);
-        return bundle.correlate(sizes, top_diff, turned, bias, bottom_diff);
+        return bundle.correlate(sizes, top_diff, turned, epilogue.bias, bottom_diff);
     }
     let mut parts = Vec::with_capacity(backward.phases.len());
     let mut rest = turned.as_mut_slice();
@@ -107,7 +116,7 @@ pub(super) fn backward_bottom(
         turn(geometry, &phase.taps, weights, part);
         parts.push(&*part);
     }
-    correlate(kernel, backward, sizes, top_diff, &parts, bias, bottom_diff);
+    correlate(kernel, backward, sizes, top_diff, &parts, epilogue, bottom_diff);
 }
 
 /// The weights of some taps as the backward direction reads them: group × channel × output of the group × tap.

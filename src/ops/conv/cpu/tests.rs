@@ -70,7 +70,8 @@ fn check_with(kernels: impl IntoIterator<Item = &'static Kernel>, geometry: &Geo
     let channel_of = |input: usize| input / geometry.input_plane() % geometry.channels;
     // In f64: a sum whose terms cancel is off by more in f32 than what is tested may be.
     let mut top: Vec<f64> = (0..top_diff.len()).map(|output| f64::from(bias[result_of(output)])).collect();
-    let mut bottom_diff: Vec<f64> = (0..bottom.len()).map(|input| f64::from(other_bias[channel_of(input)])).collect();
+    let bias_of = |input: usize| f64::from(other_bias[channel_of(input)]);
+    let mut bottom_diff: Vec<f64> = (0..bottom.len()).map(bias_of).collect();
     let mut weights_diff: Vec<f64> = weights.iter().copied().map(f64::from).collect();
     let mut bias_diff: Vec<f64> = bias.iter().copied().map(f64::from).collect();
     let product = |a: f32, b: f32| f64::from(a) * f64::from(b);
@@ -79,6 +80,7 @@ fn check_with(kernels: impl IntoIterator<Item = &'static Kernel>, geometry: &Geo
         bottom_diff[input] += product(weights[weight], top_diff[output]);
         weights_diff[weight] += product(top_diff[output], bottom[input]);
     });
+    let bottom_sum: Vec<f64> = bottom_diff.iter().zip(&bottom).map(|(diff, there)| diff + f64::from(*there)).collect();
     top_diff.iter().enumerate().for_each(|(output, diff)| bias_diff[result_of(output)] += f64::from(*diff));
     for kernel in kernels {
         let mut workspace = Workspace::new(kernel, geometry, true);
@@ -87,8 +89,20 @@ fn check_with(kernels: impl IntoIterator<Item = &'static Kernel>, geometry: &Geo
         forward(&mut workspace, geometry, &bottom, &weights, Some(&bias), &mut result);
         assert_near(&result, &top, &what("top"));
         let mut result = vec![f32::NAN; bottom.len()];
-        backward_bottom(&mut workspace, geometry, &top_diff, &weights, Some(&other_bias), &mut result);
+        let epilogue = Epilogue { bias: Some(&other_bias), accumulate: false };
+        backward_bottom(&mut workspace, geometry, &top_diff, &weights, epilogue, &mut result);
         assert_near(&result, &bottom_diff, &what("bottom gradient"));
+        if workspace.adds_to_bottom() {
+            let mut sum = bottom.clone();
+            let epilogue = Epilogue { bias: Some(&other_bias), accumulate: true };
+            backward_bottom(&mut workspace, geometry, &top_diff, &weights, epilogue, &mut sum);
+            assert_near(&sum, &bottom_sum, &what("bottom gradient that is added"));
+            let want: Vec<f64> = bottom_sum.iter().enumerate().map(|(input, sum)| sum - bias_of(input)).collect();
+            let mut sum = bottom.clone();
+            let epilogue = Epilogue { bias: None, accumulate: true };
+            backward_bottom(&mut workspace, geometry, &top_diff, &weights, epilogue, &mut sum);
+            assert_near(&sum, &want, &what("bottom gradient without a bias that is added"));
+        }
         let mut result = weights.clone();
         backward_weights(&mut workspace, geometry, &bottom, &top_diff, &mut result, false);
         assert_near(&result, &weights_diff, &what("weight gradient"));
@@ -158,7 +172,7 @@ fn any_number_of_threads_gives_the_same_bits() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             forward(&mut workspace, &geometry, &bottom, &weights, None, top);
-            backward_bottom(&mut workspace, &geometry, &top_diff, &weights, None, bottom_diff);
+            backward_bottom(&mut workspace, &geometry, &top_diff, &weights, Epilogue::default(), bottom_diff);
             backward_weights(&mut workspace, &geometry, &bottom, &top_diff, weights_diff, false);
             backward_bias(&geometry, &top_diff, bias_diff);
         });
@@ -205,7 +219,7 @@ fn any_number_of_threads_gives_the_same_bits_with_a_filter_for_each_channel() {
         pool.install(|| {
             forward(&mut workspace, &geometry, &bottom, &weights, None, &mut top);
             backward_weights(&mut workspace, &geometry, &bottom, &top, &mut weights, false);
-            backward_bottom(&mut workspace, &geometry, &top.clone(), &weights, None, &mut top);
+            backward_bottom(&mut workspace, &geometry, &top.clone(), &weights, Epilogue::default(), &mut top);
         });
         (top, weights)
     };
@@ -303,7 +317,7 @@ fn any_number_of_threads_gives_the_same_bits_with_small_filters_of_many_channels
         pool.install(|| {
             forward(&mut workspace, &geometry, &bottom, &weights, None, &mut top);
             backward_weights(&mut workspace, &geometry, &bottom, &top, &mut weights_diff, false);
-            backward_bottom(&mut workspace, &geometry, &top, &weights, None, &mut bottom_diff);
+            backward_bottom(&mut workspace, &geometry, &top, &weights, Epilogue::default(), &mut bottom_diff);
         });
         (top, weights_diff, bottom_diff)
     };

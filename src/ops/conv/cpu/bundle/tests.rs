@@ -28,7 +28,7 @@ fn results(kernel: &'static Kernel, geometry: &Geometry, bundled: bool) -> [Vec<
     assert!(workspace.bundles.iter().all(|bundle| bundle.is_some() == bundled));
     let (mut top, mut bottom_diff) = (vec![f32::NAN; result.len()], vec![f32::NAN; source.len()]);
     forward(&mut workspace, geometry, &source, &weights, bias, &mut top);
-    backward_bottom(&mut workspace, geometry, &result, &weights, bottom_bias, &mut bottom_diff);
+    backward_bottom(&mut workspace, geometry, &result, &weights, Epilogue { bias: bottom_bias, accumulate: false }, &mut bottom_diff);
     [top, bottom_diff]
 }
 

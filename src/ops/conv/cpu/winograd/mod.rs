@@ -31,6 +31,7 @@ use filters::Filters;
 use lanes::LANES;
 use maps::{Form, POINTS};
 use planes::{Space, Strides};
+use results::Ending;
 use tiles::{Block, Tiles, places};
 
 /// Points of a tile.
@@ -112,17 +113,23 @@ impl Winograd {
         Some(Winograd { kernel, form, groups, channels, outputs, bottom_plane, top_plane, forward, backward, offsets })
     }
 
-    /// `top = bottom ∗ weights (+ bias)`.
-    pub fn forward(&self, bottom: &[f32], weights: &[f32], bias: Option<&[f32]>, top: &mut [f32]) {
-        self.correlate(false, bottom, weights, bias, top);
+    /// `top (+)= bottom ∗ weights (+ bias)`.
+    pub fn forward(&self, bottom: &[f32], weights: &[f32], epilogue: Epilogue<'_>, top: &mut [f32]) {
+        self.correlate(false, bottom, weights, epilogue, top);
     }
 
-    /// The bottom's gradient, or as an operation of its own the transposed convolution (+ bias).
-    pub fn backward_bottom(&self, top_diff: &[f32], weights: &[f32], bias: Option<&[f32]>, bottom_diff: &mut [f32]) {
-        self.correlate(true, top_diff, weights, bias, bottom_diff);
+    /// The bottom's gradient, written or added, or as an operation of its own the transposed convolution (+ bias).
+    pub fn backward_bottom(
+        &self,
+        top_diff: &[f32],
+        weights: &[f32],
+        epilogue: Epilogue<'_>,
+        bottom_diff: &mut [f32],
+    ) {
+        self.correlate(true, top_diff, weights, epilogue, bottom_diff);
     }
 
-    fn correlate(&self, turned: bool, source: &[f32], weights: &[f32], bias: Option<&[f32]>, result: &mut [f32]) {
+    fn correlate(&self, turned: bool, source: &[f32], weights: &[f32], epilogue: Epilogue<'_>, result: &mut [f32]) {
         let Winograd { form, groups, channels, outputs, .. } = *self;
         let (sources, results) = if turned { (outputs, channels) } else { (channels, outputs) };
         let tiles = if turned { &self.backward } else { &self.forward };
@@ -136,7 +143,7 @@ impl Winograd {
             Filters { form, weights, outputs, channels, turned }.map(self.kernel, groups * results, filters);
             let result = Disjoint::new(result);
             let correlation =
-                Correlation { winograd: self, tiles, turned, sources, results, source, filters, bias, result };
+                Correlation { winograd: self, tiles, turned, sources, results, source, filters, epilogue, result };
             (0..groups * blocks * parts).into_par_iter().for_each(|task| {
                 let (group, first) = (task / parts / blocks, task % parts * part);
                 let results = first..results.min(first + part);
@@ -157,7 +164,7 @@ struct Correlation<'a> {
     results: usize,
     source: &'a [f32],
     filters: &'a [f32],
-    bias: Option<&'a [f32]>,
+    epilogue: Epilogue<'a>,
     result: Disjoint<'a>,
 }
 
@@ -229,9 +236,10 @@ impl Correlation<'_> {
         let strides = Strides { point: products.len() / SQUARE, vector: LANES };
         for (number, result) in part.results.clone().enumerate() {
             let result = part.group * self.results + result;
-            let bias = self.bias.map_or(0.0, |bias| bias[result]);
+            let bias = self.epilogue.bias.map_or(0.0, |bias| bias[result]);
+            let ending = Ending { bias, accumulate: self.epilogue.accumulate };
             let products = (&products[number * tiles.distance()..], strides);
-            tiles.map_result(side, &part.block, products, bias, space, |image, places| {
+            tiles.map_result(side, &part.block, products, ending, space, |image, places| {
                 let first = (image * groups * self.results + result) * plane;
                 // SAFETY: this block's rows of this channel's plane are this task's own.
                 unsafe { self.result.range(first + places.start..first + places.end) }

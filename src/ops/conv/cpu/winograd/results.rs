@@ -9,6 +9,14 @@ use super::{
     tiles::{Block, Side, Tiles},
 };
 
+/// How one channel's results are written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ending {
+    pub bias: f32,
+    /// Whether they are added to what is there.
+    pub accumulate: bool,
+}
+
 /// The products of one channel of a block, and what makes results of them.
 struct Results<'a, 's> {
     tiles: &'a Tiles,
@@ -16,7 +24,7 @@ struct Results<'a, 's> {
     block: &'a Block,
     points: &'a [f32],
     strides: Strides,
-    bias: f32,
+    ending: Ending,
     space: &'a mut Space<'s>,
 }
 
@@ -28,7 +36,7 @@ struct MapResult<'a, 's, const TILE: usize, P> {
 impl<'p, const TILE: usize, P: Fn(usize, Range<usize>) -> &'p mut [f32]> Task for MapResult<'_, '_, TILE, P> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        let MapResult { results: Results { tiles, side, block, points, strides, bias, space }, plane } = self;
+        let MapResult { results: Results { tiles, side, block, points, strides, ending, space }, plane } = self;
         let distance = tiles.distance();
         let values = tiles.values(side, block);
         for image in block.images.clone() {
@@ -62,29 +70,33 @@ impl<'p, const TILE: usize, P: Fn(usize, Range<usize>) -> &'p mut [f32]> Task fo
                     );
                     let results = maps::result::<L, TILE>(products).map(
                         #[inline(always)]
-                        |value| value.plus(L::all(bias)),
+                        |value| value.plus(L::all(ending.bias)),
                     );
                     L::put_together(results, sorted.as_mut_ptr().add((place * distance + vector * LANES) * TILE));
                 }
             }
         }
-        tiles.write_rows::<L>(side, block, sorted, plane);
+        if ending.accumulate {
+            tiles.write_rows::<L, true>(side, block, sorted, plane);
+        } else {
+            tiles.write_rows::<L, false>(side, block, sorted, plane);
+        }
     }
 }
 
 impl Tiles {
-    /// Maps products at the points of one channel to results, plus a bias; `plane` gives a range of the plane of an image.
+    /// Maps products at the points of one channel to results; `plane` gives a range of the plane of an image.
     pub fn map_result<'p>(
         &self,
         side: &Side,
         block: &Block,
         (points, strides): (&[f32], Strides),
-        bias: f32,
+        ending: Ending,
         space: &mut Space<'_>,
         plane: impl Fn(usize, Range<usize>) -> &'p mut [f32],
     ) {
         self.check(points, strides);
-        let results = Results { tiles: self, side, block, points, strides, bias, space };
+        let results = Results { tiles: self, side, block, points, strides, ending, space };
         match self.form {
             Form::Three => lanes::run(self.kernel, MapResult::<4, _> { results, plane }),
             Form::Five => lanes::run(self.kernel, MapResult::<2, _> { results, plane }),
@@ -98,9 +110,9 @@ impl Tiles {
         (first - rows.start) * width..(end - rows.start) * width
     }
 
-    /// Writes rows that are sorted by their place in the tile.
+    /// Writes or adds rows that are sorted by their place in the tile.
     #[inline(always)]
-    fn write_rows<'p, L: Lanes>(
+    fn write_rows<'p, L: Lanes, const ADD: bool>(
         &self,
         side: &Side,
         block: &Block,
@@ -116,7 +128,11 @@ impl Tiles {
             for row in 0..values.len() / width {
                 let tiles = number * block.rows.len() + (first + row) / tile - block.rows.start;
                 let from = (first + row) % tile * place + tiles * line + side.place.columns.start;
-                copy_row::<L>(&sorted[from..], &mut plane[row * width..], width);
+                if ADD {
+                    add_row::<L>(&sorted[from..], &mut plane[row * width..], width);
+                } else {
+                    copy_row::<L>(&sorted[from..], &mut plane[row * width..], width);
+                }
             }
         }
     }
@@ -134,5 +150,22 @@ fn copy_row<L: Lanes>(row: &[f32], plane: &mut [f32], width: usize) {
             let end = width.min(start + LANES);
             plane[start..end].copy_from_slice(&row[start..end]);
         }
+    }
+}
+
+/// Adds a row to the beginning of `plane`, and to nothing behind it.
+#[inline(always)]
+fn add_row<L: Lanes>(row: &[f32], plane: &mut [f32], width: usize) {
+    let (row, plane) = (&row[..width], &mut plane[..width]);
+    let whole = width / LANES * LANES;
+    for start in (0..whole).step_by(LANES) {
+        // SAFETY: both are `width` values long.
+        unsafe {
+            let address = plane.as_mut_ptr().add(start);
+            L::load(row.as_ptr().add(start)).plus(L::load(address)).store(address);
+        }
+    }
+    for (sum, value) in plane[whole..].iter_mut().zip(&row[whole..]) {
+        *sum += value;
     }
 }

@@ -152,7 +152,8 @@ mod tests {
             r#"type: "Pooling" bottom: "x" top: "b" pooling_param { kernel_size: 2 stride: 2 }"#,
         );
         assert!(pooled != NET && has_pass(&pooled), "a pooling in front of the last reader");
-        let twice = NET.replace(r#"bottom: "x" bottom: "a" top: "sum""#, r#"bottom: "x" bottom: "x" bottom: "a" top: "sum""#);
+        let twice =
+            NET.replace(r#"bottom: "x" bottom: "a" top: "sum""#, r#"bottom: "x" bottom: "x" bottom: "a" top: "sum""#);
         assert!(twice != NET && has_pass(&twice), "a reader of two tops");
     }
 }

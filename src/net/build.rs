@@ -3,8 +3,8 @@
 use log::info;
 
 use super::{
-    Net, Node, absorb::absorb, filter::filter, gradients, gradients::LayerFacts, graph::Graph, parameters::Parameters,
-    place_of, replay::Replays, sharing::Views, splits::insert_splits, branches::Branches,
+    Net, Node, absorb::absorb, branches::Branches, filter::filter, gradients, gradients::LayerFacts, graph::Graph,
+    parameters::Parameters, place_of, replay::Replays, sharing::Views, splits::insert_splits,
 };
 use crate::{
     error::{Error, Result},

@@ -57,9 +57,7 @@ unsafe fn tile<const ROWS: usize, const VECTORS: usize, const MODE: usize>(tile:
                 }
             }
         }
-        // A copy, so that the sums above have no address and stay in registers.
-        let result = sums;
-        store(tile, &result);
+        store(tile, sums);
     }
 }
 
@@ -67,15 +65,14 @@ unsafe fn tile<const ROWS: usize, const VECTORS: usize, const MODE: usize>(tile:
 ///
 /// # Safety
 /// As [`super::kernel::TileFunction`].
-#[inline]
-#[target_feature(enable = "avx512f")]
-unsafe fn store<const ROWS: usize, const VECTORS: usize>(tile: &Tile, sums: &[[__m512; VECTORS]; ROWS]) {
+#[inline(always)]
+unsafe fn store<const ROWS: usize, const VECTORS: usize>(tile: &Tile, sums: [[__m512; VECTORS]; ROWS]) {
     // SAFETY: every address is one that the caller vouches for.
     unsafe {
-        for (row, sums) in sums.iter().enumerate() {
-            for (vector, sum) in sums.iter().enumerate() {
+        for (row, sums) in sums.into_iter().enumerate() {
+            for (vector, sum) in sums.into_iter().enumerate() {
                 let address = tile.output.add(row * tile.output_stride + vector * LANES);
-                let mut value = *sum;
+                let mut value = sum;
                 if tile.accumulate {
                     value = _mm512_add_ps(_mm512_loadu_ps(address), value);
                 }

@@ -6,7 +6,7 @@ use super::{
     super::{Workspace, backward_bottom, forward},
     *,
 };
-use crate::ops::conv::geometry::Axis;
+use crate::ops::{conv::geometry::Axis, gemm::operands::Epilogue};
 
 fn noise(count: usize, seed: usize) -> Vec<f32> {
     (0..count).map(|i| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 - 1.0).collect()
@@ -28,7 +28,14 @@ fn results(kernel: &'static Kernel, geometry: &Geometry, bundled: bool) -> [Vec<
     assert!(workspace.bundles.iter().all(|bundle| bundle.is_some() == bundled));
     let (mut top, mut bottom_diff) = (vec![f32::NAN; result.len()], vec![f32::NAN; source.len()]);
     forward(&mut workspace, geometry, &source, &weights, bias, &mut top);
-    backward_bottom(&mut workspace, geometry, &result, &weights, Epilogue { bias: bottom_bias, accumulate: false }, &mut bottom_diff);
+    backward_bottom(
+        &mut workspace,
+        geometry,
+        &result,
+        &weights,
+        Epilogue { bias: bottom_bias, accumulate: false },
+        &mut bottom_diff,
+    );
     [top, bottom_diff]
 }
 

@@ -22,11 +22,12 @@ pub(super) trait Lanes: Copy {
     /// Has memory brought near that will soon be read or written; any address will do.
     fn fetch(address: *const f32);
 
-    /// The first, the second and so on of the values of sixteen tiles of 2 or 4 that lie side by side.
+    /// The first, the second and so on of the values of sixteen tiles of 2 or 4 that follow each other; the values lie sixteen at a time at
+    /// these addresses.
     ///
     /// # Safety
     /// All of them can be read.
-    unsafe fn take_apart<const TILE: usize>(address: *const f32) -> [Self; TILE];
+    unsafe fn take_apart<const TILE: usize>(addresses: [*const f32; TILE]) -> [Self; TILE];
 
     /// The inverse of [`take_apart`](Lanes::take_apart).
     ///
@@ -118,13 +119,14 @@ impl Lanes for Plain {
     fn fetch(_address: *const f32) {}
 
     #[inline(always)]
-    unsafe fn take_apart<const TILE: usize>(address: *const f32) -> [Self; TILE] {
+    unsafe fn take_apart<const TILE: usize>(addresses: [*const f32; TILE]) -> [Self; TILE] {
         // SAFETY: passed on to the caller.
-        let values = unsafe { address.cast::<[[f32; TILE]; LANES]>().read_unaligned() };
+        let values = addresses.map(|address| unsafe { address.cast::<[f32; LANES]>().read_unaligned() });
+        let values = values.as_flattened();
         let mut columns = [[0.0; LANES]; TILE];
         for (column, lanes) in columns.iter_mut().enumerate() {
-            for (value, tile) in lanes.iter_mut().zip(&values) {
-                *value = tile[column];
+            for (lane, value) in lanes.iter_mut().enumerate() {
+                *value = values[lane * TILE + column];
             }
         }
         columns.map(Plain)
@@ -232,13 +234,17 @@ mod wide {
         }
 
         #[inline(always)]
-        unsafe fn take_apart<const TILE: usize>(address: *const f32) -> [Self; TILE] {
+        unsafe fn take_apart<const TILE: usize>(addresses: [*const f32; TILE]) -> [Self; TILE] {
             let mut columns = [Self::all(0.0); TILE];
-            // SAFETY: passed on to the caller.
+            // SAFETY: the caller vouches for the values, `run` for the instructions.
             unsafe {
-                match TILE {
-                    2 => columns.copy_from_slice(&Wide::take_two_apart(address)),
-                    4 => columns.copy_from_slice(&Wide::take_four_apart(address)),
+                let values = addresses.map(
+                    #[inline(always)]
+                    |address| _mm512_loadu_ps(address),
+                );
+                match *values.as_slice() {
+                    [a, b] => columns.copy_from_slice(&Wide::take_two_apart([a, b])),
+                    [a, b, c, d] => columns.copy_from_slice(&Wide::take_four_apart([a, b, c, d])),
                     _ => unreachable!("tiles have 2 or 4 values along an axis"),
                 }
             }
@@ -297,10 +303,9 @@ mod wide {
     impl Wide {
         /// [`Lanes::take_apart`] for tiles of two.
         #[inline(always)]
-        unsafe fn take_two_apart(address: *const f32) -> [Self; 2] {
+        unsafe fn take_two_apart([a, b]: [__m512; 2]) -> [Self; 2] {
             // SAFETY: passed on to the caller.
             unsafe {
-                let (a, b) = (_mm512_loadu_ps(address), _mm512_loadu_ps(address.add(LANES)));
                 let first = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
                 let second = _mm512_set_epi32(31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
                 [Wide(_mm512_permutex2var_ps(a, first, b)), Wide(_mm512_permutex2var_ps(a, second, b))]
@@ -321,11 +326,9 @@ mod wide {
 
         /// [`Lanes::take_apart`] for tiles of four.
         #[inline(always)]
-        unsafe fn take_four_apart(address: *const f32) -> [Self; 4] {
+        unsafe fn take_four_apart([a, b, c, d]: [__m512; 4]) -> [Self; 4] {
             // SAFETY: passed on to the caller.
             unsafe {
-                let at = |vector: usize| _mm512_loadu_ps(address.add(vector * LANES));
-                let (a, b, c, d) = (at(0), at(1), at(2), at(3));
                 let early = _mm512_set_epi32(29, 25, 21, 17, 13, 9, 5, 1, 28, 24, 20, 16, 12, 8, 4, 0);
                 let late = _mm512_set_epi32(31, 27, 23, 19, 15, 11, 7, 3, 30, 26, 22, 18, 14, 10, 6, 2);
                 let (ab, cd) = (_mm512_permutex2var_ps(a, early, b), _mm512_permutex2var_ps(c, early, d));

@@ -10,6 +10,7 @@ mod gradient;
 mod lanes;
 mod maps;
 mod planes;
+mod products;
 mod results;
 mod tiles;
 
@@ -20,17 +21,13 @@ use rayon::prelude::*;
 use super::super::geometry::{Axis, Geometry};
 use crate::ops::{
     disjoint::Disjoint,
-    gemm::{
-        core::multiply,
-        kernel::{Kernel, MAX_VECTORS},
-        operands::{Columns, Depth, Epilogue, Offsets, PaddedMatrix, Panel, Rows},
-        scratch::with_scratch,
-    },
+    gemm::{kernel::Kernel, operands::Epilogue, scratch::with_scratch},
 };
 use filters::Filters;
 use lanes::LANES;
 use maps::{Form, POINTS};
 use planes::{Space, Strides};
+use products::Products;
 use results::Ending;
 use tiles::{Block, Tiles, places};
 
@@ -119,13 +116,7 @@ impl Winograd {
     }
 
     /// The bottom's gradient, written or added, or as an operation of its own the transposed convolution (+ bias).
-    pub fn backward_bottom(
-        &self,
-        top_diff: &[f32],
-        weights: &[f32],
-        epilogue: Epilogue<'_>,
-        bottom_diff: &mut [f32],
-    ) {
+    pub fn backward_bottom(&self, top_diff: &[f32], weights: &[f32], epilogue: Epilogue<'_>, bottom_diff: &mut [f32]) {
         self.correlate(true, top_diff, weights, epilogue, bottom_diff);
     }
 
@@ -208,21 +199,16 @@ impl Correlation<'_> {
 
     /// At each point the filters with the source channels, to point × result channel × tile.
     fn multiply(&self, part: &Part, points: &[f32], products: &mut [f32]) {
-        let (tiles, Winograd { kernel, offsets, .. }) = (self.tiles, self.winograd);
-        let (points, filters) = (points.chunks_exact(points.len() / SQUARE), self.filters.len() / SQUARE);
-        let products = products.chunks_exact_mut(products.len() / SQUARE);
         let first = (part.group * self.results + part.results.start) * self.sources;
-        for (point, (source, products)) in points.zip(products).enumerate() {
-            let rows = Rows {
-                values: &self.filters[point * filters + first..],
-                offsets: Offsets::Even { count: part.results.len(), stride: self.sources },
-                step: 1,
-                depth: Depth::Straight(self.sources),
-            };
-            let columns = Points { source, offsets: &offsets[..self.sources], count: tiles.distance() };
-            let output = PaddedMatrix::new(products, tiles.distance());
-            multiply(kernel, &rows, &columns, &output, Epilogue::default());
-        }
+        let operands = Products {
+            tiles: self.tiles,
+            sources: self.sources,
+            results: part.results.len(),
+            filters: (&self.filters[first..], self.filters.len() / SQUARE),
+            points,
+            offsets: &self.winograd.offsets[..self.sources],
+        };
+        operands.multiply(products);
     }
 
     /// The products to the results.
@@ -245,43 +231,5 @@ impl Correlation<'_> {
                 unsafe { self.result.range(first + places.start..first + places.end) }
             });
         }
-    }
-}
-
-/// The points of a block as the column operand: for each vector of tiles a row per channel, read in place.
-struct Points<'a> {
-    source: &'a [f32],
-    /// Where each channel begins.
-    offsets: &'a [u32],
-    count: usize,
-}
-
-impl Columns for Points<'_> {
-    fn count(&self) -> usize {
-        self.count
-    }
-
-    fn in_place(&self, kernel: &Kernel, columns: Range<usize>, width: usize) -> Option<Panel<'_>> {
-        let vectors: [usize; MAX_VECTORS] = std::array::from_fn(|vector| {
-            let column = columns.start + vector * kernel.lanes;
-            column / LANES * LANES * self.offsets.len() + column % LANES
-        });
-        assert!(width.is_multiple_of(kernel.lanes) && LANES.is_multiple_of(kernel.lanes), "vectors across channels");
-        assert!(
-            columns.start + width <= self.count && self.count * self.offsets.len() <= self.source.len(),
-            "no points"
-        );
-        Some(Panel::InPlace { source: self.source, vectors, offsets: self.offsets })
-    }
-
-    fn panel<'s>(
-        &'s self,
-        _kernel: &Kernel,
-        _depth: Range<usize>,
-        _columns: Range<usize>,
-        _width: usize,
-        _space: &'s mut [f32],
-    ) -> Panel<'s> {
-        unreachable!("every panel is read in place")
     }
 }

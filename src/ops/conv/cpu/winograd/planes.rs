@@ -94,25 +94,76 @@ impl Tiles {
         let last = (POINTS * POINTS - 1) * strides.point + (self.vectors() - 1) * strides.vector;
         assert!(last + LANES <= points.len(), "points outside their memory");
     }
+}
 
-    /// Rows of the block's planes at one place of the tiles, with zeros to whole tiles, and behind them.
-    fn lay(&self, side: &Side, rows: &[u32], planes: &[f32], lines: &mut [f32]) {
-        let (line, width) = (self.columns * self.form.tile(), side.place.columns.len());
+/// Rows of a block's planes, those at one place of their tiles.
+struct Rows<'a> {
+    tiles: &'a Tiles,
+    side: &'a Side,
+    rows: &'a [u32],
+    planes: &'a [f32],
+}
+
+impl Rows<'_> {
+    /// Hands out the columns of so many vectors of tiles. Rows of whole vectors and tiles are read where they lie, others from a copy in
+    /// `lines`; behind the last row come zeros.
+    #[inline(always)]
+    fn take_apart<L: Lanes, const TILE: usize>(
+        &self,
+        lines: &mut [f32],
+        vectors: usize,
+        mut hand_out: impl FnMut(usize, [L; TILE]),
+    ) {
+        static ZEROS: [f32; LANES] = [0.0; LANES];
+        let (line, Rows { side, rows, planes, .. }) = (self.tiles.columns * TILE, self);
         let farthest = rows.iter().map(|row| if *row == NO_ROW { 0 } else { *row }).max().unwrap_or(0);
-        assert!(farthest as usize + width <= planes.len(), "a row outside its planes");
+        assert!(farthest as usize + side.place.columns.len() <= planes.len(), "a row outside its planes");
+        if side.place.columns == (0..line) && line.is_multiple_of(LANES) {
+            let (mut row, mut column) = (0, 0);
+            for vector in 0..vectors {
+                let mut addresses = [ZEROS.as_ptr(); TILE];
+                for address in &mut addresses {
+                    let Some(&first) = rows.get(row) else { break };
+                    if first != NO_ROW {
+                        *address = planes.as_ptr().wrapping_add(first as usize + column);
+                    }
+                    column += LANES;
+                    (row, column) = if column == line { (row + 1, 0) } else { (row, column) };
+                }
+                // SAFETY: all rows lie in their planes, as just checked.
+                hand_out(vector, unsafe { L::take_apart(addresses) });
+            }
+            return;
+        }
+        self.lay(line, lines);
+        assert!(vectors * TILE * LANES <= lines.len(), "lines outside their memory");
+        for vector in 0..vectors {
+            let first = lines.as_ptr().wrapping_add(vector * TILE * LANES);
+            let addresses = std::array::from_fn(
+                #[inline(always)]
+                |number| first.wrapping_add(number * LANES),
+            );
+            // SAFETY: just checked.
+            hand_out(vector, unsafe { L::take_apart(addresses) });
+        }
+    }
+
+    /// Copies the rows to lines, with zeros to whole tiles, and behind them. They lie in their planes.
+    fn lay(&self, line: usize, lines: &mut [f32]) {
+        let Rows { tiles, side, rows, planes } = self;
         assert!(rows.len() * line <= lines.len() && side.place.columns.end <= line, "lines outside their memory");
         let lay = Lay {
             source: planes.as_ptr(),
             rows,
             step: 1,
             before: side.place.columns.start,
-            count: width,
+            count: side.place.columns.len(),
             len: line,
             copy: lines.as_mut_ptr(),
             pitch: line,
         };
-        // SAFETY: values and room were just checked.
-        unsafe { (self.kernel.lay)(&lay) };
+        // SAFETY: `take_apart` checked the values, the room was just checked.
+        unsafe { (tiles.kernel.lay)(&lay) };
         lines[rows.len() * line..].fill(0.0);
     }
 }
@@ -138,18 +189,19 @@ impl<const TILE: usize> Task for MapSource<'_, '_, TILE> {
         // What a tile's results need of the tile before it.
         let reach = (POINTS - TILE).div_ceil(2);
         for (place, rows) in tiles.rows(side, block).enumerate() {
-            tiles.lay(side, rows, planes, lines);
-            fetch_next::<L>(side, rows, planes);
             let (first, half) = (columns[LANES..].as_mut_ptr(), half.as_mut_ptr());
-            for vector in 0..tiles.vectors_around() {
-                // SAFETY: there are as many lines and columns of `around` values as a tile has.
-                unsafe {
-                    let apart = L::take_apart::<TILE>(lines.as_ptr().add(vector * TILE * LANES));
+            Rows { tiles, side, rows, planes }.take_apart::<L, TILE>(
+                lines,
+                tiles.vectors_around(),
+                #[inline(always)]
+                |vector, apart| {
                     for (column, values) in apart.into_iter().enumerate() {
-                        values.store(first.add(column * around + vector * LANES));
+                        // SAFETY: there are as many columns of `around` values as a tile has.
+                        unsafe { values.store(first.add(column * around + vector * LANES)) };
                     }
-                }
-            }
+                },
+            );
+            fetch_next::<L>(side, rows, planes);
             for vector in 0..tiles.vectors_around() {
                 // SAFETY: the same; there is a vector before and one behind them, so that all neighbours can be read, and for each of
                 // their values there are six half-mapped ones.
@@ -208,17 +260,19 @@ impl<const TILE: usize> Task for MapResultGradient<'_, '_, TILE> {
         let distance = tiles.distance();
         for (place, rows) in tiles.rows(side, block).enumerate() {
             let rows = &rows[1..][..block.tiles / tiles.columns];
-            tiles.lay(side, rows, planes, lines);
-            fetch_next::<L>(side, rows, planes);
-            for vector in 0..tiles.vectors() {
-                // SAFETY: there are as many lines of `distance` values as a tile has, and room for the half-mapped ones.
-                unsafe {
-                    let values = L::take_apart::<TILE>(lines.as_ptr().add(vector * TILE * LANES));
+            Rows { tiles, side, rows, planes }.take_apart::<L, TILE>(
+                lines,
+                tiles.vectors(),
+                #[inline(always)]
+                |vector, values| {
                     for (point, value) in maps::result_gradient(values).into_iter().enumerate() {
-                        value.store(half.as_mut_ptr().add((point * TILE + place) * distance + vector * LANES));
+                        let place = (point * TILE + place) * distance + vector * LANES;
+                        // SAFETY: there is room for the half-mapped values of each tile.
+                        unsafe { value.store(half.as_mut_ptr().add(place)) };
                     }
-                }
-            }
+                },
+            );
+            fetch_next::<L>(side, rows, planes);
         }
         let half = half.as_ptr();
         // SAFETY: `map_result_gradient` checked the points; all half-mapped values have their place.

@@ -5,7 +5,7 @@
 use std::{iter, ops::Range};
 
 use super::{super::super::geometry::Axis, lanes::LANES, maps::Form};
-use crate::ops::gemm::{Kernel, gather::NO_ROW};
+use crate::ops::gemm::{Kernel, core::panels, gather::NO_ROW};
 
 /// Tiles that a block has at most.
 const MOST_TILES: usize = 112;
@@ -30,6 +30,8 @@ pub(super) struct Tiles {
     /// Images, and rows of tiles, of a block.
     block_images: usize,
     block_rows: usize,
+    /// The panels of a block's tiles: the first tile, and how many of the kernel's vectors.
+    pub panels: Vec<(usize, usize)>,
     /// For each vector of a block's tiles and of the rows of tiles around them, which of them have neighbours before and behind them
     /// in their row.
     pub before: Vec<u16>,
@@ -114,6 +116,8 @@ impl Tiles {
         let cost_of_images = |block: &usize| cost(images.div_ceil(*block), block * plane);
         let block_images = (1..=most_images).min_by_key(cost_of_images)?;
         let tiles = block_images * block_rows * columns;
+        let panels = panels(kernel, 0..tiles.next_multiple_of(LANES));
+        let panels = panels.map(|(columns, width)| (columns.start, width / kernel.lanes)).collect();
         let masks = |tiles: usize, has: &dyn Fn(usize) -> bool| {
             let mask = |first| (0..LANES).fold(0, |mask, lane| mask | u16::from(has(first + lane)) << lane);
             (0..tiles).step_by(LANES).map(mask).collect()
@@ -144,6 +148,7 @@ impl Tiles {
             is_whole,
             block_images,
             block_rows,
+            panels,
             before,
             behind,
             above,

@@ -8,8 +8,16 @@ use super::{
 };
 
 /// The kernel.
-pub(super) static KERNEL: Kernel =
-    Kernel { name: "neon", rows: 8, lanes: LANES, tiles: tile_table!(tile, 8), available: || true };
+pub(super) static KERNEL: Kernel = Kernel {
+    name: "neon",
+    rows: 8,
+    lanes: LANES,
+    tiles: tile_table!(tile, 8),
+    gather: gather::<LANES>,
+    transpose,
+    lay,
+    available: || true,
+};
 
 const LANES: usize = 4;
 

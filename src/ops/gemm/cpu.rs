@@ -179,7 +179,7 @@ fn run_turned(kernel: &Kernel, rows: &Rows<'_>, columns: &impl Columns, block: &
             let count = lanes.min(row_count - row);
             for column in (0..column_count).step_by(lanes) {
                 let turned = kernel.turned(&sums[row * width + column..], width, count);
-                for (column, values) in (column..column_count).zip(turned.chunks_exact(lanes)) {
+                for (column, values) in (column..column_count).zip(turned.columns()) {
                     // SAFETY: see `address`; rows are neighbours in the target, and the block is this thread's own.
                     unsafe { block.address(row, column).copy_from_nonoverlapping(values.as_ptr(), count) };
                 }

@@ -1,5 +1,7 @@
 //! Packing: values that lie in pieces in memory are brought together as panels. Each instruction set has its own loops.
 
+use std::mem::MaybeUninit;
+
 use super::kernel::{Kernel, MAX_LANES};
 
 /// Neighbouring lanes of a panel that lie side by side in the source too.
@@ -57,24 +59,41 @@ pub(crate) struct Transpose {
 pub(crate) type TransposeFunction = unsafe fn(&Transpose);
 
 impl Kernel {
-    /// The transpose of so many `rows`, as many values long as a vector has lanes and `stride` apart: each row becomes a column. What lies
-    /// behind the last column is anything.
+    /// The transpose of so many `rows`, as many values long as a vector has lanes and `stride` apart: each row becomes a column.
     #[inline]
-    pub(crate) fn turned(&self, values: &[f32], stride: usize, rows: usize) -> [f32; MAX_LANES * MAX_LANES] {
+    pub(crate) fn turned(&self, values: &[f32], stride: usize, rows: usize) -> Turned {
         assert!((1..=self.lanes).contains(&rows), "{rows} rows in vectors of {}", self.lanes);
         assert!((rows - 1) * stride + self.lanes <= values.len(), "rows outside their memory");
-        let mut turned = [0.0; MAX_LANES * MAX_LANES];
+        let mut turned = Turned { values: [MaybeUninit::uninit(); MAX_LANES * MAX_LANES], lanes: self.lanes, rows };
         let transpose = Transpose {
             source: values.as_ptr(),
             stride,
             lanes: rows,
             len: self.lanes,
-            packed: turned.as_mut_ptr(),
+            packed: turned.values.as_mut_ptr().cast(),
             width: self.lanes,
         };
         // SAFETY: the rows were just checked, and `turned` has room for as many vectors as a vector has lanes.
         unsafe { (self.transpose)(&transpose) };
         turned
+    }
+}
+
+/// Rows that became columns.
+pub(crate) struct Turned {
+    values: [MaybeUninit<f32>; MAX_LANES * MAX_LANES],
+    lanes: usize,
+    /// How many there were.
+    rows: usize,
+}
+
+impl Turned {
+    /// The values of all rows at each place.
+    #[inline]
+    pub(crate) fn columns(&self) -> impl Iterator<Item = &[f32]> {
+        // SAFETY: a transpose writes as many values for each place as there were rows.
+        let written = |column: &[MaybeUninit<f32>]| unsafe { &*(&raw const column[..self.rows] as *const [f32]) };
+        self.values.chunks_exact(self.lanes).take(self.lanes).map(written)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::super::super::geometry::{Axis, Geometry};
-use crate::ops::gemm::core::stretches;
+use crate::ops::gemm::{core::stretches, operands::furthest};
 
 /// A direction of a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +93,8 @@ pub(super) struct Class {
     pub offsets: Vec<u32>,
     /// The steps that are summed up at a time.
     pub stretches: Vec<Range<usize>>,
+    /// The last weight, and the farthest place, that is read.
+    pub farthest: Option<(usize, usize)>,
 }
 
 impl Class {
@@ -101,7 +103,8 @@ impl Class {
         let entries = (0..channels).flat_map(|channel| readers.list.iter().map(move |reader| (channel, reader)));
         let weights: Vec<u32> = entries.clone().map(|(channel, reader)| (channel * taps + reader.tap) as u32).collect();
         let offset = |(channel, reader): (usize, &Reader)| (channel * plane + reader.source * width) as u32;
-        let offsets = entries.clone().map(offset).collect();
+        let offsets: Vec<u32> = entries.clone().map(offset).collect();
+        let farthest = furthest(&weights).zip(furthest(&offsets));
         // Cut where the sum over all taps would be.
         let ranks: Vec<usize> = entries.map(|(channel, reader)| channel * readers.ranks + reader.rank).collect();
         let before = |end: usize| ranks.partition_point(|rank| *rank < end);
@@ -110,6 +113,6 @@ impl Class {
         if stretches.is_empty() {
             stretches.push(0..0);
         }
-        Class { weights, offsets, stretches }
+        Class { weights, offsets, stretches, farthest }
     }
 }

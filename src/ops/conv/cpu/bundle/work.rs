@@ -2,13 +2,11 @@
 
 use std::ops::Range;
 
-use super::{super::correlate::Correlation, Bundle};
+use super::{super::correlate::Correlation, Bundle, POSITIONS};
 use crate::ops::{
     disjoint::Disjoint,
     gemm::{
-        core::multiply,
-        kernel::{Kernel, MAX_VECTORS},
-        operands::{Columns, Depth, Epilogue, Offsets, PaddedMatrix, Panel, Rows, furthest},
+        kernel::{Mode, Tile},
         scratch::with_scratch,
     },
 };
@@ -31,9 +29,14 @@ impl Work<'_> {
         with_scratch(|scratch| {
             // Channel × position × image.
             let sums = scratch.take(channels * pitch);
-            for position in positions.clone() {
-                let matrix = PaddedMatrix::new(&mut sums[(position - positions.start) * width..], pitch);
-                self.position(group, images.start, width, position, &matrix);
+            let class = |position: usize| &self.bundle.classes[self.bundle.positions[position].0];
+            let most = positions.clone().map(|position| class(position).stretches.len()).max().unwrap_or(0);
+            // Neighbours read much the same: one stretch of all positions after the other.
+            for stretch in 0..most {
+                for position in positions.clone().filter(|&position| stretch < class(position).stretches.len()) {
+                    let sums = &mut sums[(position - positions.start) * width..];
+                    self.sum(Sum { group, image: images.start, width, position, stretch }, sums, pitch);
+                }
             }
             for (channel, sums) in sums.chunks_exact(pitch).enumerate() {
                 self.put(group * channels + channel, images.clone(), width, positions.clone(), sums);
@@ -41,32 +44,46 @@ impl Work<'_> {
         });
     }
 
-    /// The sums of one position.
-    fn position(&self, group: usize, image: usize, width: usize, position: usize, sums: &PaddedMatrix<'_>) {
+    /// Writes the sums of a position's first stretch, `pitch` apart for each channel, or adds those of another.
+    fn sum(&self, sum: Sum, sums: &mut [f32], pitch: usize) {
         let Correlation { source_channels, result_channels, groups } = self.sizes;
-        let (results, plane) = (result_channels / groups, self.bundle.source_plane * self.bundle.width);
-        let depth = self.weights.len() / result_channels;
-        let (class, first) = self.bundle.positions[position];
+        let (kernel, plane) = (self.bundle.kernel, self.bundle.source_plane * self.bundle.width);
+        let (results, depth) = (result_channels / groups, self.weights.len() / result_channels);
+        let (class, first) = self.bundle.positions[sum.position];
         let class = &self.bundle.classes[class];
-        let source = &self.source[group * (source_channels / groups) * plane..];
-        let start = first * self.bundle.width + image;
-        for stretch in &class.stretches {
-            let rows = Rows {
-                values: &self.weights[group * results * depth..(group + 1) * results * depth],
-                offsets: Offsets::Even { count: results, stride: depth },
+        let stretch = class.stretches[sum.stretch].clone();
+        let weights = &self.weights[sum.group * results * depth..(sum.group + 1) * results * depth];
+        let source =
+            &self.source[sum.group * (source_channels / groups) * plane + first * self.bundle.width + sum.image..];
+        assert!(
+            class
+                .farthest
+                .is_none_or(|(weight, source_place)| weight < depth && source_place + sum.width <= source.len()),
+            "a tap outside its memory"
+        );
+        assert!((results - 1) * pitch + sum.width <= sums.len(), "sums outside their memory");
+        let bias = self.bias.filter(|_| stretch.end == class.weights.len());
+        let bias = bias.map(|bias| &bias[sum.group * results..(sum.group + 1) * results]);
+        let step = results.div_ceil(results.div_ceil(kernel.rows));
+        for first in (0..results).step_by(step) {
+            let rows = step.min(results - first);
+            let row = |row: usize| weights[(first + row.min(rows - 1)) * depth..].as_ptr();
+            let column = |vector: usize| source.as_ptr().wrapping_add(vector * kernel.lanes);
+            let tile = Tile {
+                rows: std::array::from_fn(row),
+                len: stretch.len(),
                 step: 1,
-                depth: Depth::Listed(&class.weights[stretch.clone()]),
+                positions: class.weights[stretch.clone()].as_ptr(),
+                columns: std::array::from_fn(column),
+                offsets: class.offsets[stretch.clone()].as_ptr(),
+                output: sums[first * pitch..].as_mut_ptr(),
+                output_stride: pitch,
+                bias: bias.map_or(std::ptr::null(), |bias| bias[first..].as_ptr()),
+                accumulate: stretch.start > 0,
             };
-            let columns = Side {
-                source,
-                start,
-                width,
-                lanes: self.bundle.kernel.lanes,
-                offsets: &class.offsets[stretch.clone()],
-            };
-            let is_last = stretch.end == class.weights.len();
-            let bias = self.bias.filter(|_| is_last).map(|bias| &bias[group * results..(group + 1) * results]);
-            multiply(self.bundle.kernel, &rows, &columns, sums, Epilogue { bias, accumulate: stretch.start > 0 });
+            // SAFETY: weights, source and sums were just checked, there is a bias for each result; a kernel is used only where its
+            // instructions exist.
+            unsafe { kernel.tiles[Mode::ListedInPlace as usize][rows - 1][sum.width / kernel.lanes - 1](&tile) };
         }
     }
 
@@ -78,45 +95,28 @@ impl Work<'_> {
             for position in (0..positions.len()).step_by(lanes) {
                 let count = lanes.min(positions.len() - position);
                 let turned = kernel.turned(&sums[position * width + first..], width, count);
-                for (image, values) in (images.start + first..images.end).zip(turned.chunks_exact(lanes)) {
+                for (image, values) in (images.start + first..images.end).zip(turned.columns()) {
                     let start = (image * self.sizes.result_channels + channel) * plane + positions.start + position;
                     // SAFETY: these images, channels of the group and positions are this task's own.
                     let result = unsafe { self.result.range(start..start + count) };
-                    result.copy_from_slice(&values[..count]);
+                    match (result.first_chunk_mut::<POSITIONS>(), values.first_chunk::<POSITIONS>()) {
+                        // Most have so many: one vector, no call.
+                        (Some(result), Some(values)) if count == POSITIONS => *result = *values,
+                        _ => result.copy_from_slice(values),
+                    }
                 }
             }
         }
     }
 }
 
-/// Images side by side as columns, for some steps of the reduction.
-struct Side<'a> {
-    source: &'a [f32],
-    start: usize,
+/// One stretch of one position, for a panel of images.
+#[derive(Clone, Copy)]
+struct Sum {
+    group: usize,
+    /// The first image.
+    image: usize,
     width: usize,
-    lanes: usize,
-    offsets: &'a [u32],
-}
-
-impl Columns for Side<'_> {
-    fn count(&self) -> usize {
-        self.width
-    }
-
-    fn in_place(&self, _: &Kernel, columns: Range<usize>, width: usize) -> Option<Panel<'_>> {
-        assert!(columns == (0..self.width) && width == self.width, "one panel");
-        let furthest = furthest(self.offsets).map_or(0, |offset| offset + width);
-        assert!(self.start + furthest <= self.source.len(), "a panel outside its source");
-        let mut vectors = [self.start; MAX_VECTORS];
-        vectors
-            .iter_mut()
-            .take(width / self.lanes)
-            .enumerate()
-            .for_each(|(vector, place)| *place += vector * self.lanes);
-        Some(Panel::InPlace { source: self.source, vectors, offsets: self.offsets })
-    }
-
-    fn panel<'s>(&'s self, _: &Kernel, _: Range<usize>, _: Range<usize>, _: usize, _: &'s mut [f32]) -> Panel<'s> {
-        unreachable!("read in place")
-    }
+    position: usize,
+    stretch: usize,
 }

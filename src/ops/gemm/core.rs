@@ -39,7 +39,8 @@ pub(crate) fn multiply(
 ) {
     let product = Product::new(kernel, rows, output, epilogue);
     with_scratch(|scratch| {
-        for (span, width) in panels(kernel, 0..columns.count()) {
+        let spans = chunks(0..columns.count(), columns.span().max(1));
+        for (span, width) in spans.flat_map(|span| panels(kernel, span)) {
             let in_place = columns.in_place(kernel, span.clone(), width);
             for stretch in product.stretches() {
                 let panel = match in_place {

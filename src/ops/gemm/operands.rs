@@ -89,6 +89,11 @@ pub(crate) trait Columns: Sync {
     /// The number of columns.
     fn count(&self) -> usize;
 
+    /// How many columns belong together: no panel has some of one span and some of the next.
+    fn span(&self) -> usize {
+        self.count()
+    }
+
     /// The panel of `columns` for the whole reduction where it lies, if its vectors are contiguous.
     fn in_place(&self, _kernel: &Kernel, _columns: Range<usize>, _width: usize) -> Option<Panel<'_>> {
         None

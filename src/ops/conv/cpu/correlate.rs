@@ -94,7 +94,11 @@ impl Work<'_> {
                 self.plan.pieces(phase, task, image, result_channels * self.result_plane, &mut pieces);
                 let first = (task.images.start * result_channels + results.start) * self.result_plane;
                 let planes = Planes { result: self.result, first, plane: self.result_plane, pieces: &pieces };
-                let patches = Patches { source, offsets: &phase.offsets, pieces: &pieces };
+                let count = pieces.last().map_or(0, |piece| piece.start + piece.len);
+                let plane = count / task.images.len().max(1);
+                // Panels of one image are written in place; others of several images would be fuller.
+                let span = if plane.is_multiple_of(self.kernel.lanes) { plane } else { count };
+                let patches = Patches { source, offsets: &phase.offsets, pieces: &pieces, count, span };
                 self.phase(phase, results.clone(), weights, &patches, &planes);
             }
             PIECES.set(pieces);
@@ -134,6 +138,8 @@ struct Patches<'a> {
     source: &'a [f32],
     offsets: &'a [u32],
     pieces: &'a [Piece],
+    count: usize,
+    span: usize,
 }
 
 impl Patches<'_> {
@@ -163,7 +169,11 @@ impl Patches<'_> {
 
 impl Columns for Patches<'_> {
     fn count(&self) -> usize {
-        self.pieces.last().map_or(0, |piece| piece.start + piece.len)
+        self.count
+    }
+
+    fn span(&self) -> usize {
+        self.span
     }
 
     fn in_place(&self, kernel: &Kernel, columns: Range<usize>, width: usize) -> Option<Panel<'_>> {

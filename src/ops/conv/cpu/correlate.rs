@@ -93,9 +93,11 @@ impl Work<'_> {
             for (phase, weights) in self.plan.phases.iter().zip(self.weights) {
                 self.plan.pieces(phase, task, image, result_channels * self.result_plane, &mut pieces);
                 let first = (task.images.start * result_channels + results.start) * self.result_plane;
-                let planes = Planes { result: self.result, first, plane: self.result_plane, pieces: &pieces };
                 let count = pieces.last().map_or(0, |piece| piece.start + piece.len);
                 let plane = count / task.images.len().max(1);
+                let is_dense = task.images.len() == 1
+                    && pieces.iter().all(|piece| piece.stride == 1 && piece.result == pieces[0].result + piece.start);
+                let planes = Planes { result: self.result, first, plane: self.result_plane, pieces: &pieces, is_dense };
                 // Panels of one image are written in place; others of several images would be fuller.
                 let span = if plane.is_multiple_of(self.kernel.lanes) { plane } else { count };
                 let patches = Patches { source, offsets: &phase.offsets, pieces: &pieces, count, span };
@@ -232,6 +234,8 @@ struct Planes<'a> {
     first: usize,
     plane: usize,
     pieces: &'a [Piece],
+    /// Whether the results of all columns lie side by side, as in most tasks.
+    is_dense: bool,
 }
 
 impl Planes<'_> {
@@ -242,10 +246,21 @@ impl Planes<'_> {
         // SAFETY: just checked.
         unsafe { self.result.address.add(offset) }
     }
+
+    fn place_at(&self, rows: Range<usize>, position: usize, width: usize) -> Place {
+        self.address(rows.end - 1, position, width, 1);
+        Place { address: self.address(rows.start, position, width, 1), stride: self.plane }
+    }
 }
 
 impl Output for Planes<'_> {
     fn place(&self, rows: Range<usize>, columns: Range<usize>, width: usize) -> Option<Place> {
+        if columns.len() != width {
+            return None;
+        }
+        if self.is_dense {
+            return Some(self.place_at(rows, self.pieces[0].result + columns.start, width));
+        }
         let first = self.pieces.partition_point(|piece| piece.start + piece.len <= columns.start);
         // Results often lie side by side where sources do not.
         let mut next = None;
@@ -255,12 +270,7 @@ impl Output for Planes<'_> {
             }
             next = Some(piece.result + piece.len);
         }
-        if columns.len() != width {
-            return None;
-        }
-        let position = self.pieces[first].result + columns.start - self.pieces[first].start;
-        self.address(rows.end - 1, position, width, 1);
-        Some(Place { address: self.address(rows.start, position, width, 1), stride: self.plane })
+        Some(self.place_at(rows, self.pieces[first].result + columns.start - self.pieces[first].start, width))
     }
 
     fn store(&self, rows: Range<usize>, columns: Range<usize>, tile: &[f32], width: usize, accumulate: bool) {

@@ -21,8 +21,9 @@ pub(super) use taps::Direction;
 use taps::{Class, Readers};
 use work::Work;
 
-/// Positions of the result that a task has.
-const POSITIONS: usize = 8;
+/// Positions of the result that a task has at most, and tasks that there should be, for any machine's cores.
+const POSITIONS: usize = 16;
+const TASKS: usize = 16;
 
 /// Planes have at most so many positions.
 const MOST_POSITIONS: usize = 1024;
@@ -111,12 +112,14 @@ impl Bundle {
         let turned = scratch.take(sizes.source_channels * self.source_plane * self.width);
         self.turn(sizes, source, turned);
         let work = Work { bundle: self, sizes, source: turned, weights, bias, result: &Disjoint::new(result) };
-        let (panels, runs) = (&self.panels, self.positions.len().div_ceil(POSITIONS));
+        let (panels, positions) = (&self.panels, self.positions.len());
+        let run = (sizes.groups * panels.len() * positions).div_ceil(TASKS).clamp(1, POSITIONS);
+        let runs = positions.div_ceil(run);
         (0..sizes.groups * panels.len() * runs).into_par_iter().for_each(|task| {
             let (group, rest) = (task / (panels.len() * runs), task % (panels.len() * runs));
             let (images, width) = panels[rest / runs].clone();
-            let first = rest % runs * POSITIONS;
-            work.task(group, images, width, first..self.positions.len().min(first + POSITIONS));
+            let first = rest % runs * run;
+            work.task(group, images, width, first..positions.min(first + run));
         });
         self.turned = scratch;
     }

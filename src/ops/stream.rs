@@ -10,6 +10,7 @@ const LINE: usize = 64;
 /// Writes one task's parts of a result.
 #[derive(Debug)]
 pub(crate) struct Stream {
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "others have no such stores"))]
     is_past_caches: bool,
 }
 

@@ -31,15 +31,9 @@ pub fn widest<R>(work: impl FnOnce() -> R) -> R {
 }
 
 /// Whether explicit AVX-512 (F, BW, DQ and VL) may be used.
+#[cfg(target_arch = "x86_64")]
 pub(crate) fn has_avx512() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    {
-        Vectors::get() == Vectors::Avx512
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        false
-    }
+    Vectors::get() == Vectors::Avx512
 }
 
 /// The vectors that loops may use.

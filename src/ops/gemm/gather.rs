@@ -127,6 +127,7 @@ pub(crate) const NO_ROW: u32 = u32::MAX;
 pub(crate) type LayFunction = unsafe fn(&Lay<'_>);
 
 /// The part of the segments within one vector of `LANES` lanes, as lane ranges and the place that lane 0 would have.
+#[cfg(target_arch = "x86_64")]
 pub(super) fn parts<const LANES: usize>(segments: &[Segment], vector: usize, parts: &mut [Part; LANES]) -> usize {
     let mut count = 0;
     let first = vector * LANES;
@@ -143,6 +144,7 @@ pub(super) fn parts<const LANES: usize>(segments: &[Segment], vector: usize, par
 }
 
 /// A segment's part within a vector.
+#[cfg(target_arch = "x86_64")]
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Part {
     /// The first lane.

@@ -21,6 +21,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     gather,
     transpose,
     lay,
+    spread: gather::spread,
     available: || is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
 };
 

@@ -3,13 +3,13 @@
 use std::arch::x86_64::{
     __m512, __mmask16, _mm_loadu_ps, _mm512_add_ps, _mm512_castpd_ps, _mm512_castps_pd, _mm512_castps128_ps512,
     _mm512_fmadd_ps, _mm512_insertf32x4, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_i32gather_ps,
-    _mm512_mask_loadu_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_permutex2var_ps, _mm512_set_epi32,
-    _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd,
-    _mm512_unpacklo_ps,
+    _mm512_mask_loadu_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_permutex2var_ps, _mm512_permutexvar_ps,
+    _mm512_set_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps,
+    _mm512_unpacklo_pd, _mm512_unpacklo_ps,
 };
 
 use super::{
-    gather::{Gather, Lay, NO_ROW, Part, Transpose, parts, transpose_from},
+    gather::{self, Gather, Lay, NO_ROW, Part, Spread, Transpose, parts, transpose_from},
     kernel::{IN_PLACE, Kernel, LISTED, LISTED_IN_PLACE, Tile, tile_table},
 };
 
@@ -22,6 +22,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     gather,
     transpose,
     lay,
+    spread,
     available: || is_x86_feature_detected!("avx512f"),
 };
 
@@ -214,6 +215,43 @@ unsafe fn lay(lay: &Lay<'_>) {
                 };
                 _mm512_mask_storeu_ps(lay.copy.add(number * lay.pitch + first), written, value);
             }
+        }
+    }
+}
+
+/// As [`super::gather::SpreadFunction`]: vectors under masks where places follow each other, or every other one is taken.
+///
+/// # Safety
+/// As [`super::gather::SpreadFunction`].
+#[target_feature(enable = "avx512f")]
+unsafe fn spread(spread: &Spread) {
+    // SAFETY: lanes under the masks are values and places that the caller vouches for, no other is touched.
+    unsafe {
+        let put = |place: *mut f32, mask: __mmask16, value: __m512| {
+            let there = if spread.accumulate { _mm512_maskz_loadu_ps(mask, place) } else { _mm512_setzero_ps() };
+            let value = if spread.accumulate { _mm512_add_ps(there, value) } else { value };
+            _mm512_mask_storeu_ps(place, mask, value);
+        };
+        let near = _mm512_set_epi32(7, 7, 6, 6, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 0, 0);
+        let far = _mm512_set_epi32(15, 15, 14, 14, 13, 13, 12, 12, 11, 11, 10, 10, 9, 9, 8, 8);
+        match spread.step {
+            1 | 2 => {
+                for first in (0..spread.count).step_by(LANES) {
+                    let mask = lanes(0, spread.count - first);
+                    let (near_mask, far_mask) = (every_other(mask), every_other(mask >> 8));
+                    for row in 0..spread.rows {
+                        let value = _mm512_maskz_loadu_ps(mask, spread.values.add(row * spread.width + first));
+                        let place = spread.result.wrapping_add(row * spread.pitch + first * spread.step);
+                        if spread.step == 1 {
+                            put(place, mask, value);
+                        } else {
+                            put(place, near_mask, _mm512_permutexvar_ps(near, value));
+                            put(place.wrapping_add(LANES), far_mask, _mm512_permutexvar_ps(far, value));
+                        }
+                    }
+                }
+            }
+            _ => gather::spread(spread),
         }
     }
 }

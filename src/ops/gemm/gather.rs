@@ -1,4 +1,5 @@
-//! Packing: values that lie in pieces in memory are brought together as panels. Each instruction set has its own loops.
+//! Packing: values that lie in pieces in memory are brought together as panels, and results go to places apart. Each instruction set has its
+//! own loops.
 
 use std::mem::MaybeUninit;
 
@@ -126,6 +127,32 @@ pub(crate) const NO_ROW: u32 = u32::MAX;
 /// The processor has the instruction set; all values lie in live memory; `copy` has room for all rows.
 pub(crate) type LayFunction = unsafe fn(&Lay<'_>);
 
+/// Writes rows of values to places that lie evenly apart: `result[row · pitch + i · step] (+)= values[row · width + i]`.
+pub(crate) struct Spread {
+    /// The first value.
+    pub values: *const f32,
+    /// Distance between rows of values.
+    pub width: usize,
+    /// How many rows.
+    pub rows: usize,
+    /// Values of a row.
+    pub count: usize,
+    /// The place of the first value.
+    pub result: *mut f32,
+    /// Distance between the places of rows.
+    pub pitch: usize,
+    /// Distance between the places of a row's values.
+    pub step: usize,
+    /// Whether values are added to what is there.
+    pub accumulate: bool,
+}
+
+/// Writes rows.
+///
+/// # Safety
+/// The processor has the instruction set; all values and places lie in live memory, and no one else touches the places meanwhile.
+pub(crate) type SpreadFunction = unsafe fn(&Spread);
+
 /// The part of the segments within one vector of `LANES` lanes, as lane ranges and the place that lane 0 would have.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn parts<const LANES: usize>(segments: &[Segment], vector: usize, parts: &mut [Part; LANES]) -> usize {
@@ -222,6 +249,23 @@ pub(super) unsafe fn lay(lay: &Lay<'_>) {
             copy[lay.before + lay.count..].fill(0.0);
             for (index, value) in copy[lay.before..lay.before + lay.count].iter_mut().enumerate() {
                 *value = *lay.source.add(*row as usize + index * lay.step);
+            }
+        }
+    }
+}
+
+/// [`SpreadFunction`] in plain Rust.
+///
+/// # Safety
+/// As [`SpreadFunction`].
+pub(super) unsafe fn spread(spread: &Spread) {
+    for row in 0..spread.rows {
+        for index in 0..spread.count {
+            // SAFETY: the caller vouches for all values and places.
+            unsafe {
+                let value = *spread.values.add(row * spread.width + index);
+                let place = spread.result.add(row * spread.pitch + index * spread.step);
+                *place = if spread.accumulate { *place + value } else { value };
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{env, sync::OnceLock};
 
-use super::gather::{GatherFunction, LayFunction, TransposeFunction};
+use super::gather::{GatherFunction, LayFunction, SpreadFunction, TransposeFunction};
 
 /// The most rows a tile of any instruction set has.
 pub(crate) const MAX_ROWS: usize = 8;
@@ -86,6 +86,8 @@ pub struct Kernel {
     pub(crate) transpose: TransposeFunction,
     /// Copies rows with zeros around them.
     pub(crate) lay: LayFunction,
+    /// Writes rows to places apart.
+    pub(crate) spread: SpreadFunction,
     /// Whether this processor can run it.
     pub(crate) available: fn() -> bool,
 }

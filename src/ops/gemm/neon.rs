@@ -3,7 +3,7 @@
 use std::arch::aarch64::{float32x4_t, vaddq_f32, vdupq_n_f32, vfmaq_f32, vld1q_f32, vst1q_f32};
 
 use super::{
-    gather::{gather, lay, transpose},
+    gather::{gather, lay, spread, transpose},
     kernel::{IN_PLACE, Kernel, LISTED, LISTED_IN_PLACE, Tile, tile_table},
 };
 
@@ -16,6 +16,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     gather: gather::<LANES>,
     transpose,
     lay,
+    spread,
     available: || true,
 };
 

@@ -1,7 +1,7 @@
 //! Tiles of 4 × 12 in plain Rust, which the compiler turns into whatever vectors the target always has.
 
 use super::{
-    gather::{gather, lay, transpose},
+    gather::{gather, lay, spread, transpose},
     kernel::{IN_PLACE, Kernel, LISTED, LISTED_IN_PLACE, Tile, tile_table},
 };
 
@@ -14,6 +14,7 @@ pub(super) static KERNEL: Kernel = Kernel {
     gather: gather::<LANES>,
     transpose,
     lay,
+    spread,
     available: || true,
 };
 

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::ops::gemm::{
     core::{multiply, multiply_shallow},
-    gather::{Gather, Segment},
+    gather::{Gather, Segment, Spread},
     kernel::{Kernel, MAX_LANES, MAX_VECTORS},
     operands::{self, Columns, Depth, Epilogue, Offsets, Output, Panel, Place, Rows},
     scratch::with_scratch,
@@ -97,7 +97,14 @@ impl Work<'_> {
                 let plane = count / task.images.len().max(1);
                 let is_dense = task.images.len() == 1
                     && pieces.iter().all(|piece| piece.stride == 1 && piece.result == pieces[0].result + piece.start);
-                let planes = Planes { result: self.result, first, plane: self.result_plane, pieces: &pieces, is_dense };
+                let planes = Planes {
+                    kernel: self.kernel,
+                    result: self.result,
+                    first,
+                    plane: self.result_plane,
+                    pieces: &pieces,
+                    is_dense,
+                };
                 // Panels of one image are written in place; others of several images would be fuller.
                 let span = if plane.is_multiple_of(self.kernel.lanes) { plane } else { count };
                 let patches = Patches { source, offsets: &phase.offsets, pieces: &pieces, count, span };
@@ -230,6 +237,7 @@ fn whole_vectors(segments: &[Segment], lanes: usize, vectors: usize) -> Option<[
 
 /// The result's planes: a row per channel, a column per position.
 struct Planes<'a> {
+    kernel: &'a Kernel,
     result: &'a Shared,
     first: usize,
     plane: usize,
@@ -255,7 +263,8 @@ impl Planes<'_> {
 
 impl Output for Planes<'_> {
     fn place(&self, rows: Range<usize>, columns: Range<usize>, width: usize) -> Option<Place> {
-        if columns.len() != width {
+        // All results of a phase lie at one stride.
+        if columns.len() != width || self.pieces[0].stride != 1 {
             return None;
         }
         if self.is_dense {
@@ -265,7 +274,7 @@ impl Output for Planes<'_> {
         // Results often lie side by side where sources do not.
         let mut next = None;
         for piece in self.pieces[first..].iter().take_while(|piece| piece.start < columns.end) {
-            if piece.stride != 1 || next.is_some_and(|next| next != piece.result) {
+            if next.is_some_and(|next| next != piece.result) {
                 return None;
             }
             next = Some(piece.result + piece.len);
@@ -279,16 +288,20 @@ impl Output for Planes<'_> {
             let start = piece.start.max(columns.start);
             let len = columns.end.min(piece.start + piece.len) - start;
             let position = piece.result + (start - piece.start) * piece.stride;
-            for (row, values) in rows.clone().zip(tile.chunks_exact(width)) {
-                let address = self.address(row, position, len, piece.stride);
-                for (index, value) in values[start - columns.start..][..len].iter().enumerate() {
-                    // SAFETY: `address` checked all of them, and the place is this task's own.
-                    unsafe {
-                        let address = address.add(index * piece.stride);
-                        *address = if accumulate { *address + value } else { *value };
-                    }
-                }
-            }
+            assert!((rows.len() - 1) * width + start - columns.start + len <= tile.len(), "values outside their tile");
+            self.address(rows.end - 1, position, len, piece.stride);
+            let spread = Spread {
+                values: tile[start - columns.start..].as_ptr(),
+                width,
+                rows: rows.len(),
+                count: len,
+                result: self.address(rows.start, position, len, piece.stride),
+                pitch: self.plane,
+                step: piece.stride,
+                accumulate,
+            };
+            // SAFETY: `address` checked the places, which are this task's own, the values were just checked.
+            unsafe { (self.kernel.spread)(&spread) };
         }
     }
 }

@@ -125,9 +125,9 @@ fn multiply_in_blocks<C: Columns>(
     });
 }
 
-/// The rows of each tile: as even as can be, since a tile of one or two rows waits for its own sums.
+/// The rows of each tile.
 fn tiles(kernel: &Kernel, rows: usize) -> impl Iterator<Item = Range<usize>> {
-    chunks(0..rows, rows.div_ceil(rows.div_ceil(kernel.rows).max(1)).max(1))
+    chunks(0..rows, kernel.tile_rows(rows))
 }
 
 /// The range in pieces of at most `size`.
@@ -273,8 +273,8 @@ impl<'a, O: Output> Product<'a, O> {
                 ([values.as_ptr(); MAX_VECTORS], std::ptr::null())
             }
             Panel::InPlace { source, vectors, offsets } => {
-                assert!(offsets.len() == len && rows.step == 1, "no such tile");
-                mode = if mode == Mode::Listed { Mode::ListedInPlace } else { Mode::InPlace };
+                assert!(offsets.len() == len && rows.step == 1 && mode == Mode::Straight, "no such tile");
+                mode = Mode::InPlace;
                 (vectors.map(|vector| source.as_ptr().wrapping_add(vector)), offsets.as_ptr())
             }
         };
@@ -294,8 +294,8 @@ impl<'a, O: Output> Product<'a, O> {
         // SAFETY: `new` checked that all rows can be read at all positions and that the bias has one value per row, packed
         // rows are as long as the stretch; the columns are long enough, as just checked, or read in place, where their maker
         // vouches for them; the output is a tile on the stack or a place that the op's `Output` gives away, which is its own
-        // while it computes. A kernel is used only where its instructions exist.
-        unsafe { self.kernel.tiles[mode as usize][rows.rows.len() - 1][vectors - 1](&tile) }
+        // while it computes.
+        unsafe { self.kernel.run(mode, rows.rows.len(), vectors, &tile) }
     }
 }
 

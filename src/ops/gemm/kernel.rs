@@ -79,7 +79,7 @@ pub struct Kernel {
     /// Values per vector.
     pub(crate) lanes: usize,
     /// The functions for tiles, by [`Mode`], rows less one, vectors less one.
-    pub(crate) tiles: [[[TileFunction; MAX_VECTORS]; MAX_ROWS]; 4],
+    pub(super) tiles: [[[TileFunction; MAX_VECTORS]; MAX_ROWS]; 4],
     /// Packs rows of segments.
     pub(crate) gather: GatherFunction,
     /// Packs a transpose.
@@ -154,6 +154,22 @@ impl Kernel {
     /// Columns of a full panel.
     pub(crate) fn panel(&self) -> usize {
         self.lanes * MAX_VECTORS
+    }
+
+    /// How many rows each tile has where there are so many in all: as even as can be, since a tile of one or two rows waits for its own
+    /// sums.
+    pub(crate) fn tile_rows(&self, rows: usize) -> usize {
+        rows.div_ceil(rows.div_ceil(self.rows).max(1)).max(1)
+    }
+
+    /// Computes a tile of so many rows and vectors.
+    ///
+    /// # Safety
+    /// As [`TileFunction`].
+    #[inline(always)]
+    pub(crate) unsafe fn run(&self, mode: Mode, rows: usize, vectors: usize, tile: &Tile) {
+        // SAFETY: passed on to the caller; a kernel is used only where its instructions exist.
+        unsafe { self.tiles[mode as usize][rows - 1][vectors - 1](tile) }
     }
 
     /// The packed width of a matrix with this many columns.

@@ -55,16 +55,12 @@ impl Work<'_> {
         let weights = &self.weights[sum.group * results * depth..(sum.group + 1) * results * depth];
         let source =
             &self.source[sum.group * (source_channels / groups) * plane + first * self.bundle.width + sum.image..];
-        assert!(
-            class
-                .farthest
-                .is_none_or(|(weight, source_place)| weight < depth && source_place + sum.width <= source.len()),
-            "a tap outside its memory"
-        );
+        let is_inside = |(weight, place): (usize, usize)| weight < depth && place + sum.width <= source.len();
+        assert!(class.farthest.is_none_or(is_inside), "a tap outside its memory");
         assert!((results - 1) * pitch + sum.width <= sums.len(), "sums outside their memory");
         let bias = self.bias.filter(|_| stretch.end == class.weights.len());
         let bias = bias.map(|bias| &bias[sum.group * results..(sum.group + 1) * results]);
-        let step = results.div_ceil(results.div_ceil(kernel.rows));
+        let step = kernel.tile_rows(results);
         for first in (0..results).step_by(step) {
             let rows = step.min(results - first);
             let row = |row: usize| weights[(first + row.min(rows - 1)) * depth..].as_ptr();
@@ -81,9 +77,8 @@ impl Work<'_> {
                 bias: bias.map_or(std::ptr::null(), |bias| bias[first..].as_ptr()),
                 accumulate: stretch.start > 0,
             };
-            // SAFETY: weights, source and sums were just checked, there is a bias for each result; a kernel is used only where its
-            // instructions exist.
-            unsafe { kernel.tiles[Mode::ListedInPlace as usize][rows - 1][sum.width / kernel.lanes - 1](&tile) };
+            // SAFETY: weights, source and sums were just checked, and there is a bias for each result.
+            unsafe { kernel.run(Mode::ListedInPlace, rows, sum.width / kernel.lanes, &tile) };
         }
     }
 

@@ -3,7 +3,7 @@
 //!
 //! Tiles of the source and filters are mapped to 36 *points* (`maps.rs`), at each point the channels are multiplied as matrices,
 //! and the products are mapped back. Blocks of tiles are so small that all of this happens in the second-level cache
-//! (`tiles.rs`, `planes.rs`, `results.rs`). Sums are rounded otherwise than in the direct sum, a few times as coarsely; `engine: CAFFE` keeps to that.
+//! (`tiles.rs`, `planes.rs`, `products.rs`, `results.rs`). Sums are rounded otherwise than in the direct sum, a few times as coarsely; `engine: CAFFE` keeps to that.
 
 mod filters;
 mod gradient;
@@ -12,6 +12,7 @@ mod maps;
 mod planes;
 mod products;
 mod results;
+mod rows;
 mod tiles;
 
 use std::ops::Range;

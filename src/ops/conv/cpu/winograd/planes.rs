@@ -7,9 +7,9 @@
 use super::{
     lanes::{self, LANES, Lanes, Task, at_each},
     maps::{self, Form, POINTS},
+    rows::Rows,
     tiles::{Block, Side, Tiles},
 };
-use crate::ops::gemm::gather::{Lay, NO_ROW};
 
 /// Where the points of one channel lie: values of sixteen tiles for each point.
 #[derive(Debug, Clone, Copy)]
@@ -96,78 +96,6 @@ impl Tiles {
     }
 }
 
-/// Rows of a block's planes, those at one place of their tiles.
-struct Rows<'a> {
-    tiles: &'a Tiles,
-    side: &'a Side,
-    rows: &'a [u32],
-    planes: &'a [f32],
-}
-
-impl Rows<'_> {
-    /// Hands out the columns of so many vectors of tiles. Rows of whole vectors and tiles are read where they lie, others from a copy in
-    /// `lines`; behind the last row come zeros.
-    #[inline(always)]
-    fn take_apart<L: Lanes, const TILE: usize>(
-        &self,
-        lines: &mut [f32],
-        vectors: usize,
-        mut hand_out: impl FnMut(usize, [L; TILE]),
-    ) {
-        static ZEROS: [f32; LANES] = [0.0; LANES];
-        let (line, Rows { side, rows, planes, .. }) = (self.tiles.columns * TILE, self);
-        let farthest = rows.iter().map(|row| if *row == NO_ROW { 0 } else { *row }).max().unwrap_or(0);
-        assert!(farthest as usize + side.place.columns.len() <= planes.len(), "a row outside its planes");
-        if side.place.columns == (0..line) && line.is_multiple_of(LANES) {
-            let (mut row, mut column) = (0, 0);
-            for vector in 0..vectors {
-                let mut addresses = [ZEROS.as_ptr(); TILE];
-                for address in &mut addresses {
-                    let Some(&first) = rows.get(row) else { break };
-                    if first != NO_ROW {
-                        *address = planes.as_ptr().wrapping_add(first as usize + column);
-                    }
-                    column += LANES;
-                    (row, column) = if column == line { (row + 1, 0) } else { (row, column) };
-                }
-                // SAFETY: all rows lie in their planes, as just checked.
-                hand_out(vector, unsafe { L::take_apart(addresses) });
-            }
-            return;
-        }
-        self.lay(line, lines);
-        assert!(vectors * TILE * LANES <= lines.len(), "lines outside their memory");
-        for vector in 0..vectors {
-            let first = lines.as_ptr().wrapping_add(vector * TILE * LANES);
-            let addresses = std::array::from_fn(
-                #[inline(always)]
-                |number| first.wrapping_add(number * LANES),
-            );
-            // SAFETY: just checked.
-            hand_out(vector, unsafe { L::take_apart(addresses) });
-        }
-    }
-
-    /// Copies the rows to lines, with zeros to whole tiles, and behind them. They lie in their planes.
-    fn lay(&self, line: usize, lines: &mut [f32]) {
-        let Rows { tiles, side, rows, planes } = self;
-        assert!(rows.len() * line <= lines.len() && side.place.columns.end <= line, "lines outside their memory");
-        let lay = Lay {
-            source: planes.as_ptr(),
-            rows,
-            step: 1,
-            before: side.place.columns.start,
-            count: side.place.columns.len(),
-            len: line,
-            copy: lines.as_mut_ptr(),
-            pitch: line,
-        };
-        // SAFETY: `take_apart` checked the values, the room was just checked.
-        unsafe { (tiles.kernel.lay)(&lay) };
-        lines[rows.len() * line..].fill(0.0);
-    }
-}
-
 /// One channel of a block, and the points it is mapped to.
 struct Channel<'a, 's> {
     tiles: &'a Tiles,
@@ -190,7 +118,8 @@ impl<const TILE: usize> Task for MapSource<'_, '_, TILE> {
         let reach = (POINTS - TILE).div_ceil(2);
         for (place, rows) in tiles.rows(side, block).enumerate() {
             let (first, half) = (columns[LANES..].as_mut_ptr(), half.as_mut_ptr());
-            Rows { tiles, side, rows, planes }.take_apart::<L, TILE>(
+            let rows = Rows { tiles, side, rows, planes };
+            rows.take_apart::<L, TILE>(
                 lines,
                 tiles.vectors_around(),
                 #[inline(always)]
@@ -201,7 +130,7 @@ impl<const TILE: usize> Task for MapSource<'_, '_, TILE> {
                     }
                 },
             );
-            fetch_next::<L>(side, rows, planes);
+            rows.fetch_next::<L>();
             for vector in 0..tiles.vectors_around() {
                 // SAFETY: the same; there is a vector before and one behind them, so that all neighbours can be read, and for each of
                 // their values there are six half-mapped ones.
@@ -260,7 +189,8 @@ impl<const TILE: usize> Task for MapResultGradient<'_, '_, TILE> {
         let distance = tiles.distance();
         for (place, rows) in tiles.rows(side, block).enumerate() {
             let rows = &rows[1..][..block.tiles / tiles.columns];
-            Rows { tiles, side, rows, planes }.take_apart::<L, TILE>(
+            let rows = Rows { tiles, side, rows, planes };
+            rows.take_apart::<L, TILE>(
                 lines,
                 tiles.vectors(),
                 #[inline(always)]
@@ -272,7 +202,7 @@ impl<const TILE: usize> Task for MapResultGradient<'_, '_, TILE> {
                     }
                 },
             );
-            fetch_next::<L>(side, rows, planes);
+            rows.fetch_next::<L>();
         }
         let half = half.as_ptr();
         // SAFETY: `map_result_gradient` checked the points; all half-mapped values have their place.
@@ -313,18 +243,6 @@ unsafe fn map_rows<L: Lanes, const PLACES: usize>(
                 // SAFETY: the caller vouches for the points.
                 unsafe { value.store(points.as_mut_ptr().add(place)) };
             }
-        }
-    }
-}
-
-/// Has the same rows of the next channel brought near: a plane is often no longer than a page, too short for the processor to see
-/// that it is read in order.
-#[inline(always)]
-fn fetch_next<L: Lanes>(side: &Side, rows: &[u32], planes: &[f32]) {
-    let next = planes.as_ptr().wrapping_add(side.place.plane());
-    for row in rows.iter().filter(|row| **row != NO_ROW) {
-        for value in (0..side.place.columns.len()).step_by(LANES) {
-            L::fetch(next.wrapping_add(*row as usize + value));
         }
     }
 }

@@ -31,7 +31,7 @@ impl Products<'_> {
         assert!((SQUARE - 1) * filter_distance + results * sources <= filters.len(), "filters outside their memory");
         let farthest = furthest(self.offsets).map_or(0, |offset| offset + LANES);
         assert!(self.offsets.len() == sources && farthest <= sources * LANES, "a channel outside its vector of tiles");
-        let step = results.div_ceil(results.div_ceil(kernel.rows));
+        let step = kernel.tile_rows(results);
         for point in 0..SQUARE {
             let filters = filters[point * filter_distance..].as_ptr();
             let source = points[point * point_distance..].as_ptr();
@@ -54,9 +54,8 @@ impl Products<'_> {
                         bias: std::ptr::null(),
                         accumulate: false,
                     };
-                    // SAFETY: the operands of every point lie in their memory, as checked above, and panels in `distance` tiles; a
-                    // kernel is used only where its instructions exist.
-                    unsafe { kernel.tiles[Mode::InPlace as usize][rows - 1][vectors - 1](&tile) };
+                    // SAFETY: the operands of every point lie in their memory, as checked above, and panels in `distance` tiles.
+                    unsafe { kernel.run(Mode::InPlace, rows, vectors, &tile) };
                     result += rows;
                 }
             }
